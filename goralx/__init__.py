@@ -1,0 +1,69 @@
+"""goralx: goal-oriented active learning, with goals, strategies and data as plugins.
+
+As a library: `query` says what to label next, `utilities` what each sample is worth. For plugins:
+the base classes below and `hookimpl`. As a program: ``python -m goralx --help``.
+"""
+
+from .components import (
+    Array,
+    Candidates,
+    Dataset,
+    FittedModel,
+    LabelOperator,
+    LogitGoal,
+    Model,
+    Query,
+    Reference,
+    Selection,
+    Strategy,
+    Tracker,
+    Utilities,
+    UtilityEstimator,
+    top_b,
+)
+from .data import Features, Instance, Labelled, Labels, Rows, make_instance
+from .errors import BadInput, GoralxError, Incompatible, PluginError, RunFailed, UnknownName
+from .experiment import Experiment, Round, Stop
+from .goal_utility import GoalOrientedUtility, Scores
+from .hookspecs import hookimpl
+from .library import query, utilities
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Array",
+    "BadInput",
+    "Candidates",
+    "Dataset",
+    "Experiment",
+    "Features",
+    "FittedModel",
+    "GoalOrientedUtility",
+    "GoralxError",
+    "Incompatible",
+    "Instance",
+    "LabelOperator",
+    "Labelled",
+    "Labels",
+    "LogitGoal",
+    "Model",
+    "PluginError",
+    "Query",
+    "Reference",
+    "Round",
+    "Rows",
+    "RunFailed",
+    "Scores",
+    "Selection",
+    "Stop",
+    "Strategy",
+    "Tracker",
+    "UnknownName",
+    "Utilities",
+    "UtilityEstimator",
+    "hookimpl",
+    "make_instance",
+    "query",
+    "top_b",
+    "utilities",
+]

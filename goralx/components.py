@@ -1,0 +1,290 @@
+"""The contracts: what a model, a goal, a label operator, a utility, a strategy, a dataset must say.
+
+A component is a frozen dataclass: its fields are its options, ``__post_init__`` checks their
+ranges, and its methods are pure. Components are told what they need and reach for nothing else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .core.linear_solve import Solution
+from .data import Features, Instance, Labelled, Labels, Rows
+from .errors import BadInput, Incompatible
+
+if TYPE_CHECKING:
+    from .goal_utility import Scores
+    from .record import RunInfo
+
+Array = NDArray[np.float64]
+
+
+class FittedModel(Protocol):
+    """A model at its optimum. Linear in nothing: a network may answer with vjp, jvp and CG."""
+
+    @property
+    def theta(self) -> Array:
+        """Parameters; (K, D) for softmax regression."""
+
+    @property
+    def n_labelled(self) -> int: ...
+
+    @property
+    def n_classes(self) -> int: ...
+
+    @property
+    def penalty_gradient(self) -> Array:
+        """Gradient of the penalty that one more sample brings along, in the shape of theta."""
+
+    def log_proba(self, X: Features) -> Array:
+        """log P(y | x): (N, K)."""
+
+    def pullback(self, X: Features, G: Array) -> Array:
+        """Jacobian of the logits, transposed, times G (N, K), summed over samples: as theta."""
+
+    def pushforward(self, X: Features, v: Array) -> Array:
+        """Derivative of the logits along v, up to a constant per row: (N, K)."""
+
+    def solve(self, g: Array) -> Solution:
+        """H^-1 g, H the mean Hessian of the training objective."""
+
+    def checkpoint(self) -> dict[str, Array]:
+        """Arrays from which `Model.restore` makes this very fit again, bit for bit."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Fits. ``capabilities`` names what its fits can do beyond `FittedModel`: "logit_variance".
+
+    ``regime`` says what one more sample does to the penalty: under ``fixed_C`` lambda = 1/(nC)
+    shrinks as n grows, under ``fixed_lambda`` it stays and every sample brings its share (Eq. 6).
+    """
+
+    capabilities: ClassVar[frozenset[str]]
+
+    @property
+    def regime(self) -> str: ...
+
+    def fit(
+        self, labelled: Labelled, n_classes: int, previous: FittedModel | None = None
+    ) -> FittedModel:
+        """Fit to all labelled samples; ``previous`` was fit to the first of them."""
+
+    def restore(
+        self, labelled: Labelled, n_classes: int, arrays: Mapping[str, Array]
+    ) -> FittedModel: ...
+
+
+class LogitGoal(ABC):
+    """A goal tau (Sec. 2.1), the higher the better, that sees the model through its predictions.
+
+    ``reference`` is what it is measured on: "pool" (the initial pool, features only, the same in
+    every round so that tau is comparable) or "dev" (the dev set, with labels).
+    """
+
+    reference: ClassVar[Literal["pool", "dev"]] = "pool"
+
+    @abstractmethod
+    def value_and_logit_gradient(
+        self, log_P: Array, X: Features, y: Labels | None
+    ) -> tuple[float, Array]:
+        """tau, and its gradient with respect to the logits (M, K).
+
+        log_P (M, K) are the log predictions of the reference X (M, d, without the constant); y (M,)
+        are its labels for a dev goal and None for a pool goal. Rows of the gradient sum to zero.
+        """
+
+    def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
+        """tau alone."""
+        return self.value_and_logit_gradient(log_P, X, y)[0]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Samples seen through one fitted model: X (M, d), labels or None, and the predictions."""
+
+    model: FittedModel
+    X: Features
+    y: Labels | None = None
+
+    @cached_property
+    def log_P(self) -> Array:
+        """log P(y | x), (M, K)."""
+        return self.model.log_proba(self.X)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The pool samples that may be queried now, N of the M in the initial pool.
+
+    ``pool`` is the initial pool, ``rows`` (N,) its rows that are still unlabelled, ``labelled``
+    what the model was fit on, ``progress`` in [0, 1] how much of the budget is spent.
+    """
+
+    pool: Reference
+    rows: Rows
+    labelled: Labelled
+    progress: float
+    random_state: int = 0
+
+    @property
+    def model(self) -> FittedModel:
+        return self.pool.model
+
+    @cached_property
+    def X(self) -> Features:
+        """Features (N, d)."""
+        return self.pool.X[self.rows]
+
+    @cached_property
+    def log_P(self) -> Array:
+        """log P(y | x), (N, K)."""
+        return self.pool.log_P[self.rows]
+
+    def pushforward(self, v: Array) -> Array:
+        """Derivative of the candidates' logits along v: (N, K). The pool is never copied."""
+        return self.model.pushforward(self.pool.X, v)[self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class LabelOperator(ABC):
+    """l_y (Sec. 2.1): what to make of a utility that depends on a label nobody knows yet."""
+
+    needs_ground_truth: ClassVar[bool] = False
+    """True labels reach an operator only if it says so, and such a run is tagged."""
+    decomposable: ClassVar[bool] = True
+    """Whether it commutes with sums over a batch, as Remark 2 asks."""
+    needs_model: ClassVar[frozenset[str]] = frozenset()
+    """Capabilities that it asks of the model."""
+
+    @abstractmethod
+    def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
+        """Utility (N,) from the utilities under every label U (N, K).
+
+        ``log_P`` (N, K) is what `beliefs` returned, ``y_true`` (N,) the hidden labels or None.
+        """
+
+    def beliefs(self, candidates: Candidates) -> Array:
+        """log P(y) (N, K) under which the label is resolved; the model's own unless overridden."""
+        return candidates.log_P
+
+
+@dataclass(frozen=True)
+class Utilities:
+    """U (N, K), and the relative error that the solver left in it."""
+
+    U: Array
+    relative_error: float
+
+
+class UtilityEstimator(ABC):
+    """pi(x) under every label: how the effect of one more sample on the goal is worked out."""
+
+    needs_model: ClassVar[frozenset[str]] = frozenset()
+    needs_logit_gradient: ClassVar[bool] = True
+
+    @abstractmethod
+    def utilities(
+        self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
+    ) -> Utilities:
+        """tau(theta_(x, y)) - tau(theta), estimated, for every candidate and label: (N, K)."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """``rows`` (b,): positions among the candidates, best first; ``utility`` (N,) of all, or None."""
+
+    rows: Rows
+    utility: Array | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a strategy is asked: which ``batch_size`` of the candidates to label next.
+
+    Everything that costs something is worked out when it is first read. ``y_true`` is None unless
+    the strategy declares ``needs_ground_truth``.
+    """
+
+    candidates: Candidates
+    batch_size: int
+    rng: np.random.Generator
+    y_true: Labels | None = None
+    score: Scorer | None = field(default=None, repr=False)
+
+    @property
+    def X(self) -> Features:
+        """Features of the candidates (N, d)."""
+        return self.candidates.X
+
+    @property
+    def log_P(self) -> Array:
+        """log predictions of the candidates (N, K)."""
+        return self.candidates.log_P
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Goal-oriented utilities of the candidates: ``scores.U`` (N, K), ``scores.utility`` (N,)."""
+        if self.score is None:
+            raise Incompatible("this query has no goal; give a goal, an operator and a utility")
+        return self.score(self.candidates)
+
+    def top(self, utility: Array) -> Selection:
+        """The ``batch_size`` best by ``utility`` (N,), ties broken at random."""
+        return Selection(top_b(utility, self.batch_size, self.rng), utility)
+
+
+class Scorer(Protocol):
+    """Resolved goal-oriented utilities of the candidates."""
+
+    def __call__(self, candidates: Candidates) -> Scores: ...
+
+
+class Strategy(ABC):
+    """Chooses the next batch. The same query and generator state give the same rows, anywhere."""
+
+    needs_ground_truth: ClassVar[bool] = False
+    uses_goal: ClassVar[bool] = False
+    """Whether it reads ``query.scores``; goal and operator are otherwise only monitored."""
+
+    @abstractmethod
+    def select(self, query: Query) -> Selection: ...
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Draws an `Instance`; the same generator state gives the same rows."""
+
+    def instance(self, rng: np.random.Generator) -> Instance: ...
+
+
+class Tracker(ABC):
+    """Follows one run: told when it starts, after each round is on disk, and how it ended."""
+
+    @abstractmethod
+    def start(self, run: RunInfo) -> None: ...
+
+    @abstractmethod
+    def log_round(self, row: Mapping[str, float]) -> None:
+        """A row of ``rounds.csv``; its step is ``row["n_labelled"]``."""
+
+    @abstractmethod
+    def finish(self, status: Literal["finished", "failed", "killed"]) -> None:
+        """The record is complete on disk; ``status`` is "finished", "failed" or "killed"."""
+
+
+def top_b(utility: Array, b: int, rng: np.random.Generator) -> Rows:
+    """Positions of the b largest of (N,), best first, ties in random order."""
+    if not np.isfinite(utility).all():
+        raise BadInput("a utility is NaN or infinite; every candidate needs a finite one")
+    order = rng.permutation(len(utility))
+    return order[np.argsort(-utility[order], kind="stable")[:b]]

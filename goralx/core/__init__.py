@@ -1,0 +1,31 @@
+"""The mathematics of goal-oriented active learning, on numpy and scipy alone.
+
+Read in this order: ``softmax_regression`` (the model, Eqs 6-7), ``linear_solve`` (H^-1 g),
+``influence`` (what a label would be worth, Eqs 2-3), ``curvature`` (how sure the model is).
+
+Notation, the same in every module:
+
+======  =============  ==================================================================
+symbol  shape          meaning
+======  =============  ==================================================================
+K, d    scalar         classes; features
+D       scalar         d + 1: the constant 1 is the last coordinate of x
+n, N    scalar         labelled samples; candidates
+M       scalar         reference samples of a goal
+theta   (K, D)         parameters, one row a class; ``theta.ravel()`` is the paper's vec
+Q       (K, K-1)       orthonormal contrasts: Q'Q = I, Q'1 = 0
+phi     (K-1, D)       the same parameters without their gauge: theta = Q phi
+log_P   (N, K)         log predictions; P their exponential
+l2      scalar         lambda = 1 / (n C), the paper's Sec. 8
+H       (m, m)         mean of the per-sample Hessians plus l2, m = (K-1) D, in phi
+v       (K, D)         -(1/n) H^-1 grad tau
+U       (N, K)         (1/n) I((x, y)): the utility of every sample under every label
+======  =============  ==================================================================
+
+**Gauge.** Adding one vector to every row of theta changes no prediction. With a penalty the
+optimum has rows that sum to zero; an unpenalised intercept leaves its own constant undetermined
+and the Hessian of Eq. 7 singular. Everything here is solved for phi, in which that direction does
+not exist: H is positive definite, the answer is the pseudo-inverse's, and K = 2 costs one column
+instead of two (its phi is the sigmoid's weight vector divided by the square root of 2, which is
+why softmax regression at C is the sigmoid at 2C).
+"""

@@ -1,0 +1,25 @@
+"""What one more labelled sample would do to a goal, without retraining (Sec. 3).
+
+Adding z = (x, y) with weight epsilon = 1/n moves the optimum by -(1/n) H^-1 grad R(z), and the goal
+by its gradient times that. The factor v does not depend on z, so that a whole pool under every
+label is one matrix product.
+"""
+
+from __future__ import annotations
+
+from .linear_solve import Array
+
+
+def direction(solved_goal_gradient: Array, n_labelled: int) -> Array:
+    """v = -(1/n) H^-1 grad tau (K, D), from H^-1 grad tau."""
+    return solved_goal_gradient / -n_labelled
+
+
+def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
+    """U[x, y] = (1/n) I((x, y)) = v' grad R(z) for every sample and label: (N, K)  (Eqs 2-3).
+
+    P (N, K) are the predictions and S = X v' (N, K) the derivative of the logits along v; a
+    constant added to a row of S changes nothing. ``penalty`` is v' grad Omega, where a new sample
+    brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
+    """
+    return (P * S).sum(axis=1, keepdims=True) - S + penalty

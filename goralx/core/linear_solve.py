@@ -1,0 +1,81 @@
+"""Symmetric positive definite systems: a Cholesky factor, and conjugate gradients that lean on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+Array = NDArray[np.float64]
+
+
+class NotConverged(ArithmeticError):
+    """An iteration met its cap before its tolerance; its last iterate is never used."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """x with ``relative_residual`` = |A x - b| / |b| (Euclidean) after ``n_iter`` iterations."""
+
+    x: Array
+    relative_residual: float
+    n_iter: int
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Cholesky factor of a symmetric positive definite matrix (m, m)."""
+
+    cholesky: Array
+
+    @classmethod
+    def of(cls, matrix: Array) -> Factor:
+        """Factorise; ``matrix`` is overwritten. LinAlgError where it is not positive definite."""
+        return cls(cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)[0])
+
+    def solve(self, b: Array) -> Array:
+        """A^-1 b for b of shape (m,) or (m, r)."""
+        return cho_solve((self.cholesky, True), b, check_finite=False)
+
+
+def conjugate_gradients(
+    product: Callable[[Array], Array],
+    b: Array,
+    *,
+    precondition: Callable[[Array], Array],
+    rtol: float,
+    max_iter: int = 500,
+) -> Solution:
+    """Solve A x = b for symmetric positive definite A, given products with A.
+
+    Preconditioned with the inverse of a nearby matrix (the factor of an earlier Hessian) it needs
+    a handful of products. ``b`` (m,). Stops at |residual| <= rtol |b|; raises `NotConverged` at
+    ``max_iter``. Reference: Nocedal and Wright, Numerical Optimization (2006), Algorithm 5.3.
+    """
+    scale = float(np.linalg.norm(b))
+    x = np.zeros_like(b)
+    if scale == 0.0:
+        return Solution(x, 0.0, 0)
+    residual = b.copy()
+    z = precondition(residual)
+    step = z.copy()
+    rho = float(residual @ z)
+    for n_iter in range(1, max_iter + 1):
+        image = product(step)
+        alpha = rho / float(step @ image)
+        x += alpha * step
+        residual -= alpha * image
+        norm = float(np.linalg.norm(residual))
+        if norm <= rtol * scale:
+            return Solution(x, norm / scale, n_iter)
+        z = precondition(residual)
+        rho, previous = float(residual @ z), rho
+        step = z + (rho / previous) * step
+    raise NotConverged(
+        f"conjugate gradients: relative residual {norm / scale:.1e} after {max_iter} iterations, "
+        f"{rtol:.0e} asked for; the system is nearly singular (features on very different scales, "
+        "or too little regularisation)"
+    )

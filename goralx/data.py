@@ -1,0 +1,247 @@
+"""The data dependency of an active-learning run (Sec. 2): pool, init, test and dev of one instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import BadInput
+
+Features = NDArray[np.floating]
+Labels = NDArray[np.int64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Samples with their labels: X (n, d), y (n,) in 0..K-1."""
+
+    X: Features
+    y: Labels
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One data set and who plays which part in it.
+
+    ``X`` (T, d) and ``y`` (T,) are all rows in the order of the source; ``init``, ``pool``, ``test``
+    and ``dev`` are row numbers into them. init, pool and test are disjoint; dev is drawn from the
+    pool and, unless removed, stays in it (its labels are then known, and counted as labels).
+    ``classes`` names the K classes; ``source`` says in a line where the data came from.
+    """
+
+    name: str
+    X: Features
+    y: Labels
+    classes: tuple[str, ...]
+    init: Rows
+    pool: Rows
+    test: Rows
+    dev: Rows
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.X.ndim != 2 or len(self.X) != len(self.y):
+            raise BadInput(
+                f"dataset '{self.name}': X {self.X.shape} and y {self.y.shape} do not fit together; "
+                "X is (samples, features), y is (samples,)"
+            )
+        check_finite(self.X, f"dataset '{self.name}'")
+        parts = np.concatenate([self.init, self.pool, self.test])
+        if len(np.unique(parts)) != len(parts):
+            raise BadInput(f"dataset '{self.name}': init, pool and test share rows")
+        if len(self.pool) == 0 or len(self.test) == 0:
+            raise BadInput(
+                f"dataset '{self.name}': an empty pool or test set; give it more samples"
+            )
+        check_labelled(self.y[self.init], self.classes, f"dataset '{self.name}': init")
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def pool_X(self) -> Features:
+        """Features of the initial pool (M, d): the set U that the goals are measured on."""
+        return self.X[self.pool]
+
+    def labelled(self, rows: Rows) -> Labelled:
+        return Labelled(self.X[rows], self.y[rows])
+
+    def with_dev(
+        self, fraction: float, rng: np.random.Generator, *, remove_from_pool: bool = False
+    ) -> Instance:
+        """The same instance with a random ``fraction`` of the pool as labelled dev set (Sec. 6.2)."""
+        n_dev = round(fraction * len(self.pool))
+        if not 0 < n_dev < len(self.pool):
+            raise BadInput(
+                f"dev.fraction={fraction:g} of a pool of {len(self.pool)} gives {n_dev} dev samples; "
+                "a dev set needs at least one and leaves at least one in the pool"
+            )
+        dev = np.sort(rng.choice(self.pool, size=n_dev, replace=False))
+        pool = np.setdiff1d(self.pool, dev) if remove_from_pool else self.pool
+        return replace(self, pool=pool, dev=dev)
+
+
+class Oracle:
+    """Knows the hidden labels; answers for the rows it is asked about and counts nothing."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._y = instance.y
+
+    def reveal(self, rows: Rows) -> Labels:
+        """True labels of the given source rows."""
+        return self._y[rows]
+
+
+def streams(seed: int, name: str) -> np.random.Generator:
+    """The generator called ``name`` in the tree of this seed.
+
+    Streams are derived by name, so that a component more or less never moves another's numbers,
+    and two runs with one seed share their instance whatever their strategy.
+    """
+    return np.random.default_rng(np.random.SeedSequence([seed, *name.encode()]))
+
+
+def encode_labels(labels: ArrayLike, where: str) -> tuple[Labels, tuple[str, ...]]:
+    """Labels of any kind as 0..K-1, and the K names, sorted."""
+    values = np.asarray(labels)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise BadInput(f"{where}: the label of row {row} is {values[row]}; every row needs a label")
+    classes, y = np.unique(values, return_inverse=True)
+    if len(classes) < 2:
+        raise BadInput(
+            f"{where}: only one class, {str(classes[0])!r}; classification needs at least two"
+            if len(classes)
+            else f"{where}: no labels"
+        )
+    return y.astype(np.int64).ravel(), tuple(str(c) for c in classes)
+
+
+def make_instance(
+    name: str,
+    X: ArrayLike,
+    labels: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    n_init: int,
+    n_test: int,
+    standardize: bool = True,
+    stratify: bool = True,
+    source: str = "",
+) -> Instance:
+    """Draw an instance: a test set, then an init set balanced over classes, and the rest as pool.
+
+    ``n_test`` rows at random (in the classes' proportions if ``stratify``); ``n_init`` rows, as
+    many of each class as divide evenly and the remainder spread at random, never fewer than one a
+    class. ``standardize`` scales features to mean 0, variance 1 over pool and init together; a
+    feature that is constant there is only centred. Raises `BadInput` where the rows do not suffice.
+    """
+    where = f"dataset '{name}'"
+    y, classes = encode_labels(labels, where)
+    features = as_features(X, where)
+    if len(features) != len(y):
+        raise BadInput(f"{where}: {len(features)} rows of features but {len(y)} labels")
+    K, total = len(classes), len(y)
+    if n_init < K or n_test < 1:
+        raise BadInput(
+            f"{where}: n_init={n_init}, n_test={n_test}; needed: one init sample a class "
+            f"(n_init >= {K}) and n_test >= 1"
+        )
+    if total < n_init + n_test + 1:
+        raise BadInput(
+            f"{where}: {total} samples are fewer than the split needs: "
+            f"n_init={n_init} + n_test={n_test} + a pool of at least 1; lower n_init or n_test"
+        )
+    test = _draw_test(y, K, n_test, rng) if stratify else rng.permutation(total)[:n_test]
+    rest = np.setdiff1d(np.arange(total), test)
+    init = _draw_init(y, rest, classes, n_init, rng, where)
+    pool = np.setdiff1d(rest, init)
+    if standardize:
+        features = _standardized(features, np.concatenate([pool, init]))
+    empty = np.empty(0, dtype=np.int64)
+    return Instance(name, features, y, classes, np.sort(init), pool, np.sort(test), empty, source)
+
+
+def _draw_test(y: Labels, K: int, n_test: int, rng: np.random.Generator) -> Rows:
+    """Largest-remainder shares of every class, drawn at random within it."""
+    share = np.bincount(y, minlength=K) * (n_test / len(y))
+    counts = np.floor(share).astype(int)
+    short = n_test - counts.sum()
+    counts[np.argsort(counts - share, kind="stable")[:short]] += 1
+    return np.concatenate([rng.permutation(np.flatnonzero(y == k))[: counts[k]] for k in range(K)])
+
+
+def _draw_init(
+    y: Labels,
+    rows: Rows,
+    classes: Sequence[str],
+    n_init: int,
+    rng: np.random.Generator,
+    where: str,
+) -> Rows:
+    K = len(classes)
+    counts = np.full(K, n_init // K)
+    counts[rng.permutation(K)[: n_init % K]] += 1
+    chosen = []
+    for k in range(K):
+        members = rng.permutation(rows[y[rows] == k])
+        if len(members) < counts[k]:
+            raise BadInput(
+                f"{where}: class {classes[k]!r} has {len(members)} samples outside the test set, "
+                f"the init set needs {counts[k]} of it; lower n_init or leave the class out"
+            )
+        chosen.append(members[: counts[k]])
+    return np.concatenate(chosen)
+
+
+def _standardized(X: Features, rows: Rows) -> Features:
+    part = X[rows].astype(np.float64)
+    mean, scale = part.mean(axis=0), part.std(axis=0)
+    # a constant column's standard deviation is round-off, not zero
+    constant = scale <= 1e-12 * np.maximum(1.0, np.abs(mean))
+    return (X - mean) / np.where(constant, 1.0, scale)
+
+
+def as_features(X: ArrayLike, where: str) -> Features:
+    """A two-dimensional floating array; float32 is kept, anything numeric else becomes float64."""
+    try:
+        values = np.asarray(X)
+        if values.dtype not in (np.float32, np.float64):
+            values = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{where}: features must be numbers ({error})") from None
+    if values.ndim != 2 or 0 in values.shape:
+        raise BadInput(
+            f"{where}: features of shape {values.shape}; expected (samples, features), neither 0"
+        )
+    return values
+
+
+def check_finite(X: Features, where: str) -> None:
+    """Raise `BadInput` that names the first row with a NaN or an infinity."""
+    step = max(1, (1 << 22) // max(1, X.shape[1]))
+    for start in range(0, len(X), step):
+        finite = np.isfinite(X[start : start + step])
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            raise BadInput(
+                f"{where}: {X[start + row, column]} in row {start + row}, feature {column}; "
+                "fill or drop missing values first"
+            )
+
+
+def check_labelled(y: Labels, classes: Sequence[str], where: str) -> None:
+    """Every class needs a labelled sample, or an unpenalised intercept runs off to infinity."""
+    present = np.bincount(y, minlength=len(classes)) > 0
+    if not present.all():
+        missing = ", ".join(repr(c) for c, p in zip(classes, present, strict=True) if not p)
+        raise BadInput(f"{where} has no sample of class {missing}; label at least one of each")

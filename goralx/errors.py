@@ -1,0 +1,39 @@
+"""What goralx raises on purpose: one line that says what was given, what is allowed, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class GoralxError(Exception):
+    """Base of every error that a user can mend; the command line exits with status 2."""
+
+
+class BadInput(GoralxError, ValueError):
+    """A value, a file or an array that cannot be used as given."""
+
+
+class UnknownName(GoralxError, LookupError):
+    """A name that nothing is registered under."""
+
+
+class Incompatible(GoralxError, ValueError):
+    """Components that make no sense together."""
+
+
+class PluginError(GoralxError):
+    """A plugin that breaks the contract: a clash of names, a misspelt hook, a failed import."""
+
+
+class RunFailed(GoralxError, RuntimeError):
+    """Something broke while running, through no fault of the input: exit status 1."""
+
+
+def unknown_name(kind: str, given: str, names: Iterable[str], hint: str = "") -> UnknownName:
+    """`UnknownName` that lists what exists and the nearest of it."""
+    known = sorted(names)
+    near = get_close_matches(given, known, n=1)
+    nearest = f"; did you mean '{near[0]}'?" if near else ""
+    listed = ", ".join(known) or "none"
+    return UnknownName(f"unknown {kind} '{given}'{nearest} · available: {listed}{hint}")

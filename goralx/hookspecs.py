@@ -1,0 +1,67 @@
+"""The hooks a plugin may implement; each is optional and called once, when plugins are loaded.
+
+``register(name, cls)`` takes a frozen dataclass: its fields become the options of ``<group>=<name>``
+on the command line. A name that is taken is an error that names both owners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from .components import (
+        Dataset,
+        LabelOperator,
+        LogitGoal,
+        Model,
+        Strategy,
+        Tracker,
+        UtilityEstimator,
+    )
+    from .experiment import Round
+
+hookspec = pluggy.HookspecMarker("goralx")
+hookimpl = pluggy.HookimplMarker("goralx")
+
+
+@hookspec
+def register_goals(register: Callable[[str, type[LogitGoal]], None]) -> None:
+    """Goals: what a model is to be good at (`goralx.LogitGoal`)."""
+
+
+@hookspec
+def register_label_operators(register: Callable[[str, type[LabelOperator]], None]) -> None:
+    """Label operators: how an unknown label is resolved (`goralx.LabelOperator`)."""
+
+
+@hookspec
+def register_utilities(register: Callable[[str, type[UtilityEstimator]], None]) -> None:
+    """Estimators of a sample's effect on the goal (`goralx.UtilityEstimator`)."""
+
+
+@hookspec
+def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None:
+    """Strategies: which samples to label next (`goralx.Strategy`)."""
+
+
+@hookspec
+def register_models(register: Callable[[str, type[Model]], None]) -> None:
+    """Models: what is fit in each round (`goralx.Model`)."""
+
+
+@hookspec
+def register_datasets(register: Callable[[str, type[Dataset]], None]) -> None:
+    """Data sets: where an instance comes from (`goralx.Dataset`)."""
+
+
+@hookspec
+def register_trackers(register: Callable[[str, type[Tracker]], None]) -> None:
+    """Trackers: who else is told of a run (`goralx.Tracker`)."""
+
+
+@hookspec
+def observe_round(round: Round) -> Mapping[str, float] | None:
+    """Further metrics of a round, by name; called after each round, before it is recorded."""

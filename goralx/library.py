@@ -1,0 +1,181 @@
+"""goralx in your own labelling loop: arrays in, scores or indices out, no configuration, no tracking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .components import (
+    Array,
+    Candidates,
+    LabelOperator,
+    LogitGoal,
+    Model,
+    Query,
+    Reference,
+    Strategy,
+    UtilityEstimator,
+)
+from .data import Features, Labelled, Rows, as_features, check_finite, check_labelled
+from .errors import BadInput
+from .goal_utility import GoalOrientedUtility
+from .registry import registry
+
+
+def utilities(
+    X_labelled: ArrayLike,
+    y_labelled: ArrayLike,
+    X_pool: ArrayLike,
+    *,
+    goal: str | LogitGoal = "ent",
+    operator: str | LabelOperator = "max",
+    utility: str | UtilityEstimator = "influence",
+    model: str | Model = "softmax",
+    C: float | None = None,
+    regime: str | None = None,
+    penalize_intercept: bool | None = None,
+    X_dev: ArrayLike | None = None,
+    y_dev: ArrayLike | None = None,
+    per_label: bool = False,
+    progress: float = 0.0,
+    random_state: int = 0,
+) -> Array:
+    """Goal-oriented utility of every pool sample: how much labelling it would raise the goal.
+
+    Parameters
+    ----------
+    X_labelled, y_labelled : (n, d) and (n,); labels of any type, at least one of each class
+    X_pool : (N, d), the candidates; pool goals (ent, fir) are measured on them as well
+    goal, operator, utility, model : registered names, or objects of your own
+    C, regime, penalize_intercept : options of the model, its defaults where None
+    X_dev, y_dev : (m, d) and (m,), for goals that are measured on a dev set
+    progress : in [0, 1], how much of your budget is spent (operator="annealed" cools with it)
+
+    Returns
+    -------
+    (N,), or with ``per_label`` (N, K), a column a class in the order of ``np.unique(y_labelled)``:
+    tau(theta_(x, y)) - tau(theta), in the goal's unit.
+
+    Raises `goralx.GoralxError` for anything that cannot be used as given.
+    """
+    scorer, candidates = _prepare(
+        X_labelled, y_labelled, X_pool, goal, operator, utility, model,
+        dict(C=C, regime=regime, penalize_intercept=penalize_intercept),
+        X_dev, y_dev, progress, random_state,
+    )  # fmt: skip
+    scores = scorer(candidates)
+    return scores.U if per_label else scores.utility
+
+
+def query(
+    X_labelled: ArrayLike,
+    y_labelled: ArrayLike,
+    X_pool: ArrayLike,
+    *,
+    batch_size: int = 1,
+    strategy: str | Strategy = "goral",
+    goal: str | LogitGoal = "ent",
+    operator: str | LabelOperator = "max",
+    utility: str | UtilityEstimator = "influence",
+    model: str | Model = "softmax",
+    C: float | None = None,
+    regime: str | None = None,
+    penalize_intercept: bool | None = None,
+    X_dev: ArrayLike | None = None,
+    y_dev: ArrayLike | None = None,
+    progress: float = 0.0,
+    random_state: int = 0,
+) -> Rows:
+    """Indices (batch_size,) into X_pool of what to label next, best first; see `utilities`.
+
+    ``random_state`` decides ties and the random strategy: the same inputs give the same indices.
+    """
+    chooser: Strategy = _component("strategy", strategy)
+    scorer, candidates = _prepare(
+        X_labelled, y_labelled, X_pool, goal, operator, utility, model,
+        dict(C=C, regime=regime, penalize_intercept=penalize_intercept),
+        X_dev, y_dev, progress, random_state, needs_goal=chooser.uses_goal,
+    )  # fmt: skip
+    if not 1 <= batch_size <= len(candidates):
+        raise BadInput(f"batch_size={batch_size}; allowed: 1 to {len(candidates)}, the pool's size")
+    if chooser.needs_ground_truth:
+        raise BadInput(f"strategy {strategy!r} needs the pool's true labels, which are not known")
+    rng = np.random.default_rng(random_state)
+    return chooser.select(Query(candidates, batch_size, rng, score=scorer)).rows
+
+
+def _prepare(
+    X_labelled: ArrayLike,
+    y_labelled: ArrayLike,
+    X_pool: ArrayLike,
+    goal: str | LogitGoal,
+    operator: str | LabelOperator,
+    utility: str | UtilityEstimator,
+    model: str | Model,
+    model_options: dict[str, Any],
+    X_dev: ArrayLike | None,
+    y_dev: ArrayLike | None,
+    progress: float,
+    random_state: int,
+    needs_goal: bool = True,
+) -> tuple[Any, Candidates]:
+    X, pool_X = _features(X_labelled, "X_labelled"), _features(X_pool, "X_pool")
+    if not 0.0 <= progress <= 1.0:
+        raise BadInput(f"progress={progress}; allowed: 0 to 1")
+    labels = np.asarray(y_labelled)
+    if labels.shape != (len(X),):
+        raise BadInput(f"y_labelled has shape {labels.shape}; expected ({len(X)},) as X_labelled")
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise BadInput(f"y_labelled has {len(classes)} class; at least two are needed")
+    labelled = Labelled(X, np.searchsorted(classes, labels))
+    dev = _dev(X_dev, y_dev, classes)
+    for name, other in (("X_pool", pool_X), *([("X_dev", dev.X)] if dev else [])):
+        if other.shape[1] != X.shape[1]:
+            raise BadInput(f"{name} has {other.shape[1]} features, X_labelled {X.shape[1]}")
+    given = {k: v for k, v in model_options.items() if v is not None}
+    if given and not isinstance(model, str):
+        raise BadInput(f"{', '.join(given)} given beside a model object; set them on the object")
+    learner: Model = registry().build("model", model, given) if isinstance(model, str) else model
+    scorer = None
+    if needs_goal:
+        scorer = GoalOrientedUtility(
+            _component("goal", goal),
+            _component("operator", operator),
+            _component("utility", utility),
+            learner,
+            dev,
+        )
+    check_labelled(labelled.y, [str(c) for c in classes], "y_labelled")
+    fitted = learner.fit(labelled, len(classes))
+    rows = np.arange(len(pool_X))
+    candidates = Candidates(Reference(fitted, pool_X), rows, labelled, progress, random_state)
+    return scorer, candidates
+
+
+def _features(X: ArrayLike, name: str) -> Features:
+    features = as_features(X, name)
+    check_finite(features, name)
+    return features
+
+
+def _dev(X_dev: ArrayLike | None, y_dev: ArrayLike | None, classes: np.ndarray) -> Labelled | None:
+    if (X_dev is None) != (y_dev is None):
+        raise BadInput("X_dev and y_dev belong together; give both or neither")
+    if X_dev is None or y_dev is None:
+        return None
+    X, labels = _features(X_dev, "X_dev"), np.asarray(y_dev)
+    if labels.shape != (len(X),):
+        raise BadInput(f"y_dev has shape {labels.shape}; expected ({len(X)},) as X_dev")
+    unknown: Sequence[Any] = np.setdiff1d(labels, classes).tolist()
+    if unknown:
+        raise BadInput(f"y_dev has labels that y_labelled has not: {unknown}; label one of each")
+    return Labelled(X, np.searchsorted(classes, labels))
+
+
+def _component(group: str, given: Any) -> Any:
+    """A registered name built with its defaults, or the object itself."""
+    return registry().build(group, given) if isinstance(given, str) else given

@@ -1,0 +1,76 @@
+"""The paper's goals (Sec. 2.1): dev loss, prediction entropy, Fisher information.
+
+Gradients are with respect to the logits; the model turns them into gradients of its parameters.
+Each row sums to zero, because a constant added to all logits changes no prediction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+import goralx
+from goralx import Array, Features, Labels
+
+
+@dataclass(frozen=True)
+class NegativeDevLoss(goralx.LogitGoal):
+    """tau_dev: the sum over the dev set of log P(y | x).
+
+    A good proxy of accuracy that costs labels and can be over-fitted; one mislabelled dev sample
+    can dominate it. A sum: it grows with the dev set.
+    """
+
+    reference: ClassVar[Literal["pool", "dev"]] = "dev"
+
+    def value_and_logit_gradient(
+        self, log_P: Array, X: Features, y: Labels | None
+    ) -> tuple[float, Array]:
+        rows = np.arange(len(log_P))
+        gradient = -np.exp(log_P)
+        gradient[rows, y] += 1.0
+        return float(log_P[rows, y].sum()), gradient
+
+
+@dataclass(frozen=True)
+class NegativeEntropy(goralx.LogitGoal):
+    """tau_ent: the sum over the initial pool of sum_k p_k log p_k, in nats; at most 0.
+
+    Favours models that are certain, right or wrong: reaching it is at odds with accuracy (Sec. 6.3).
+    """
+
+    def value_and_logit_gradient(
+        self, log_P: Array, X: Features, y: Labels | None
+    ) -> tuple[float, Array]:
+        P = np.exp(log_P)
+        negative_entropy = (P * log_P).sum(axis=1, keepdims=True)
+        return float(negative_entropy.sum()), P * (log_P - negative_entropy)
+
+
+@dataclass(frozen=True)
+class NegativeFisherInformation(goralx.LogitGoal):
+    """tau_fir: minus the mean over the initial pool of tr I(theta | x) = (1 - |p|^2) |x|^2 (Eq. 8).
+
+    |x|^2 includes the constant 1 of the intercept unless ``include_intercept`` is false. Eq. 8 adds
+    tr(lambda I), which does not depend on theta and drifts as n grows: it is left out.
+    """
+
+    include_intercept: bool = True
+
+    def value_and_logit_gradient(
+        self, log_P: Array, X: Features, y: Labels | None
+    ) -> tuple[float, Array]:
+        P = np.exp(log_P)
+        nu = (P * P).sum(axis=1, keepdims=True)
+        norm = np.einsum("nd,nd->n", X, X, dtype=np.float64) + float(self.include_intercept)
+        scale = norm[:, None] / len(X)
+        return float((scale * (nu - 1.0)).sum()), 2.0 * scale * P * (P - nu)
+
+
+@goralx.hookimpl
+def register_goals(register):
+    register("dev", NegativeDevLoss)
+    register("ent", NegativeEntropy)
+    register("fir", NegativeFisherInformation)

@@ -1,0 +1,123 @@
+"""Models: softmax regression by our own Newton method, and the same model fit by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+import goralx
+from goralx import Array, BadInput, Labelled
+from goralx.core import softmax_regression
+from goralx.core.softmax_regression import SoftmaxFit
+
+
+@dataclass(frozen=True)
+class SoftmaxRegression:
+    """Multinomial logistic regression, all K classes free, L2 penalty 1/(2 n C) |theta|^2 (Sec. 8).
+
+    ``C`` as in scikit-learn, except that for two classes this model at C is scikit-learn's at 2C.
+    ``regime``: "fixed_C" (C stays, lambda = 1/(nC) shrinks as labels come) or "fixed_lambda"
+    (lambda = 1/(nC) of the init set, kept; Eqs 2 and 6 to the letter).
+    """
+
+    C: float = 1.0
+    regime: str = "fixed_C"
+    penalize_intercept: bool = False
+    tolerance: float = 1e-8
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance"})
+
+    def __post_init__(self) -> None:
+        check_options(self.C, self.regime)
+        if not 0 < self.tolerance < 1:
+            raise BadInput(f"model.tolerance={self.tolerance}; allowed: above 0, below 1")
+
+    def fit(
+        self, labelled: Labelled, n_classes: int, previous: SoftmaxFit | None = None
+    ) -> SoftmaxFit:
+        return softmax_regression.fit(
+            labelled.X,
+            labelled.y,
+            n_classes,
+            l2=penalty(self.C, self.regime, len(labelled), previous),
+            penalize_intercept=self.penalize_intercept,
+            previous=previous,
+            tolerance=self.tolerance,
+        )
+
+    def restore(
+        self, labelled: Labelled, n_classes: int, arrays: Mapping[str, Array]
+    ) -> SoftmaxFit:
+        return softmax_regression.restore(
+            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=self.penalize_intercept
+        )
+
+
+@dataclass(frozen=True)
+class SklearnLogisticRegression:
+    """The same model fit by scikit-learn's lbfgs: a second opinion, slower and less exact.
+
+    Takes goralx's C: for two classes scikit-learn is given 2C. Intercepts are never penalised.
+    """
+
+    C: float = 1.0
+    regime: str = "fixed_C"
+    tolerance: float = 1e-8
+    max_iter: int = 10000
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance"})
+
+    def __post_init__(self) -> None:
+        check_options(self.C, self.regime)
+        if not 0 < self.tolerance < 1:
+            raise BadInput(f"model.tolerance={self.tolerance}; allowed: above 0, below 1")
+        if self.max_iter < 1:
+            raise BadInput(f"model.max_iter={self.max_iter}; allowed: at least 1")
+
+    def fit(
+        self, labelled: Labelled, n_classes: int, previous: SoftmaxFit | None = None
+    ) -> SoftmaxFit:
+        from sklearn.linear_model import LogisticRegression
+
+        l2 = penalty(self.C, self.regime, len(labelled), previous)
+        C = 1.0 / (l2 * len(labelled))
+        solver = LogisticRegression(
+            C=2.0 * C if n_classes == 2 else C, tol=self.tolerance, max_iter=self.max_iter
+        )
+        solver.fit(labelled.X, labelled.y)
+        theta = np.column_stack([solver.coef_, solver.intercept_])
+        if n_classes == 2:
+            theta = np.concatenate([-0.5 * theta, 0.5 * theta])
+        return softmax_regression.at_optimum(
+            labelled.X, labelled.y, theta, l2=l2, penalize_intercept=False
+        )
+
+    def restore(
+        self, labelled: Labelled, n_classes: int, arrays: Mapping[str, Array]
+    ) -> SoftmaxFit:
+        return softmax_regression.restore(
+            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=False
+        )
+
+
+def penalty(C: float, regime: str, n: int, previous: SoftmaxFit | None) -> float:
+    """lambda: 1/(nC), or under ``fixed_lambda`` what it was when the run began."""
+    if regime == "fixed_lambda" and previous is not None:
+        return previous.l2
+    return 1.0 / (n * C)
+
+
+def check_options(C: float, regime: str) -> None:
+    if not (C > 0 and np.isfinite(C)):
+        raise BadInput(f"model.C={C}; C is a positive, finite number (larger: less penalty)")
+    if regime not in ("fixed_C", "fixed_lambda"):
+        raise BadInput(f"model.regime={regime}; allowed: fixed_C, fixed_lambda")
+
+
+@goralx.hookimpl
+def register_models(register):
+    register("softmax", SoftmaxRegression)
+    register("sklearn", SklearnLogisticRegression)
