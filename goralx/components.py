@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -267,19 +267,26 @@ class Dataset(Protocol):
     def instance(self, rng: np.random.Generator) -> Instance: ...
 
 
-class Tracker(ABC):
-    """Follows one run: told when it starts, after each round is on disk, and how it ended."""
-
-    @abstractmethod
-    def start(self, run: RunInfo) -> None: ...
+class TrackedRun(ABC):
+    """One run as a tracker follows it: told after each round is on disk, and how it ended."""
 
     @abstractmethod
     def log_round(self, row: Mapping[str, float]) -> None:
-        """A row of ``rounds.csv``; its step is ``row["n_labelled"]``."""
+        """A row of ``rounds.csv``; its step is ``row["n_labelled"]``, NaN means nothing to say."""
 
     @abstractmethod
-    def finish(self, status: Literal["finished", "failed", "killed"]) -> None:
-        """The record is complete on disk; ``status`` is "finished", "failed" or "killed"."""
+    def finish(
+        self, status: Literal["finished", "failed", "killed"], summary: Mapping[str, Any]
+    ) -> None:
+        """The record is complete on disk; ``summary`` is ``summary.json``."""
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Somebody else who is told of a run; the record on disk does not depend on any."""
+
+    def start(self, run: RunInfo) -> TrackedRun:
+        """Begin to follow a run, or take up one that is resumed (``run.directory`` is known)."""
 
 
 def top_b(utility: Array, b: int, rng: np.random.Generator) -> Rows:
