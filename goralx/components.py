@@ -201,7 +201,7 @@ class UtilityEstimator(ABC):
 
 @dataclass(frozen=True)
 class Selection:
-    """``rows`` (b,): positions among the candidates, best first; ``utility`` (N,) of all, or None."""
+    """``rows`` (b,): places among the candidates, best first; ``utility`` (N,) of all, or None."""
 
     rows: Rows
     utility: Array | None = None
@@ -233,7 +233,7 @@ class Query:
 
     @cached_property
     def scores(self) -> Scores:
-        """Goal-oriented utilities of the candidates: ``scores.U`` (N, K), ``scores.utility`` (N,)."""
+        """Goal-oriented utilities: ``scores.U`` (N, K) and ``scores.utility`` (N,)."""
         if self.score is None:
             raise Incompatible("this query has no goal; give a goal, an operator and a utility")
         return self.score(self.candidates)

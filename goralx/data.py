@@ -1,4 +1,4 @@
-"""The data dependency of an active-learning run (Sec. 2): pool, init, test and dev of one instance."""
+"""The data of an active-learning run (Sec. 2): init, pool, test and dev of one instance."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Labelled:
 class Instance:
     """One data set and who plays which part in it.
 
-    ``X`` (T, d) and ``y`` (T,) are all rows in the order of the source; ``init``, ``pool``, ``test``
-    and ``dev`` are row numbers into them. init, pool and test are disjoint; dev is drawn from the
+    ``X`` (T, d) and ``y`` (T,) are all rows in the source's order; ``init``, ``pool``, ``test`` and
+    ``dev`` are row numbers into them. init, pool and test are disjoint; dev is drawn from the
     pool and, unless removed, stays in it (its labels are then known, and counted as labels).
     ``classes`` names the K classes; ``source`` says in a line where the data came from.
     """
@@ -78,11 +78,11 @@ class Instance:
     def with_dev(
         self, fraction: float, rng: np.random.Generator, *, remove_from_pool: bool = False
     ) -> Instance:
-        """The same instance with a random ``fraction`` of the pool as labelled dev set (Sec. 6.2)."""
+        """This instance with a random ``fraction`` of the pool as labelled dev set (Sec. 6.2)."""
         n_dev = round(fraction * len(self.pool))
         if not 0 < n_dev < len(self.pool):
             raise BadInput(
-                f"dev.fraction={fraction:g} of a pool of {len(self.pool)} gives {n_dev} dev samples; "
+                f"dev.fraction={fraction:g} of a pool of {len(self.pool)} gives {n_dev} samples; "
                 "a dev set needs at least one and leaves at least one in the pool"
             )
         dev = np.sort(rng.choice(self.pool, size=n_dev, replace=False))
@@ -208,7 +208,8 @@ def _standardized(X: Features, rows: Rows) -> Features:
     mean, scale = part.mean(axis=0), part.std(axis=0)
     # a constant column's standard deviation is round-off, not zero
     constant = scale <= 1e-12 * np.maximum(1.0, np.abs(mean))
-    return (X - mean) / np.where(constant, 1.0, scale)
+    standardized: Features = (X - mean) / np.where(constant, 1.0, scale)
+    return standardized
 
 
 def as_features(X: ArrayLike, where: str) -> Features:

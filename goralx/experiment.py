@@ -55,7 +55,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What continuing needs: labelled rows in order, the last fit, the generator, what was predicted."""
+    """What going on needs: the labelled rows in order, the last fit, the generator's state."""
 
     round: int
     rows: Rows

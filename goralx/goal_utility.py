@@ -116,7 +116,7 @@ def check_goal_reference(goal: LogitGoal, dev: Labelled | None) -> None:
     if goal.reference == "dev" and not (dev is not None and len(dev)):
         raise Incompatible(
             f"goal {type(goal).__name__} is measured on a dev set and there is none; "
-            "give dev labels (dev.fraction=0.1, or X_dev= and y_dev=) or use a pool goal such as ent"
+            "give dev labels (dev.fraction=0.1, or X_dev= and y_dev=) or a pool goal such as ent"
         )
 
 

@@ -1,4 +1,4 @@
-"""The hooks a plugin may implement; each is optional and called once, when plugins are loaded.
+"""The hooks a plugin may implement; each is optional.
 
 ``register(name, cls)`` takes a frozen dataclass: its fields become the options of ``<group>=<name>``
 on the command line. A name that is taken is an error that names both owners.

@@ -1,4 +1,4 @@
-"""goralx in your own labelling loop: arrays in, scores or indices out, no configuration, no tracking."""
+"""goralx in your own labelling loop: arrays in, scores or indices out; no files, no tracking."""
 
 from __future__ import annotations
 
@@ -62,10 +62,22 @@ def utilities(
     Raises `goralx.GoralxError` for anything that cannot be used as given.
     """
     scorer, candidates = _prepare(
-        X_labelled, y_labelled, X_pool, goal, operator, utility, model,
-        dict(C=C, regime=regime, penalize_intercept=penalize_intercept),
-        X_dev, y_dev, progress, random_state,
-    )  # fmt: skip
+        X_labelled,
+        y_labelled,
+        X_pool,
+        goal=goal,
+        operator=operator,
+        utility=utility,
+        model=model,
+        C=C,
+        regime=regime,
+        penalize_intercept=penalize_intercept,
+        X_dev=X_dev,
+        y_dev=y_dev,
+        progress=progress,
+        random_state=random_state,
+    )
+    assert scorer is not None
     scores = scorer(candidates)
     return scores.U if per_label else scores.utility
 
@@ -95,10 +107,22 @@ def query(
     """
     chooser: Strategy = _component("strategy", strategy)
     scorer, candidates = _prepare(
-        X_labelled, y_labelled, X_pool, goal, operator, utility, model,
-        dict(C=C, regime=regime, penalize_intercept=penalize_intercept),
-        X_dev, y_dev, progress, random_state, needs_goal=chooser.uses_goal,
-    )  # fmt: skip
+        X_labelled,
+        y_labelled,
+        X_pool,
+        needs_goal=chooser.uses_goal,
+        goal=goal,
+        operator=operator,
+        utility=utility,
+        model=model,
+        C=C,
+        regime=regime,
+        penalize_intercept=penalize_intercept,
+        X_dev=X_dev,
+        y_dev=y_dev,
+        progress=progress,
+        random_state=random_state,
+    )
     if not 1 <= batch_size <= len(candidates):
         raise BadInput(f"batch_size={batch_size}; allowed: 1 to {len(candidates)}, the pool's size")
     if chooser.needs_ground_truth:
@@ -111,17 +135,19 @@ def _prepare(
     X_labelled: ArrayLike,
     y_labelled: ArrayLike,
     X_pool: ArrayLike,
+    *,
     goal: str | LogitGoal,
     operator: str | LabelOperator,
     utility: str | UtilityEstimator,
     model: str | Model,
-    model_options: dict[str, Any],
     X_dev: ArrayLike | None,
     y_dev: ArrayLike | None,
     progress: float,
     random_state: int,
     needs_goal: bool = True,
-) -> tuple[Any, Candidates]:
+    **model_options: Any,
+) -> tuple[GoalOrientedUtility | None, Candidates]:
+    """Check everything, fit, and see the pool through the fit; the utility only if asked for."""
     X, pool_X = _features(X_labelled, "X_labelled"), _features(X_pool, "X_pool")
     if not 0.0 <= progress <= 1.0:
         raise BadInput(f"progress={progress}; allowed: 0 to 1")

@@ -38,7 +38,7 @@ class NegativeDevLoss(goralx.LogitGoal):
 class NegativeEntropy(goralx.LogitGoal):
     """tau_ent: the sum over the initial pool of sum_k p_k log p_k, in nats; at most 0.
 
-    Favours models that are certain, right or wrong: reaching it is at odds with accuracy (Sec. 6.3).
+    Favours models that are certain, right or wrong: reaching it can cost accuracy (Sec. 6.3).
     """
 
     def value_and_logit_gradient(

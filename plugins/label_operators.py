@@ -32,7 +32,7 @@ class Maximum(goralx.LabelOperator):
 
 @dataclass(frozen=True)
 class Minimum(goralx.LabelOperator):
-    """The least favourable label: pessimistic (Hoi et al., TOIS 2009, doi:10.1145/1508850.1508854)."""
+    """The least favourable label: pessimistic (Hoi et al. 2009, doi:10.1145/1508850.1508854)."""
 
     def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
         return U.min(axis=1)
@@ -51,7 +51,7 @@ class Expected(goralx.LabelOperator):
     """Expectation under the model's own prediction.
 
     Under the first-order utility this is the same constant for every sample (Remark 1): the run
-    says so and selects at random. It is here for the estimators that look further, and as a control.
+    says so and selects at random. It is here as a control.
     """
 
     def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
@@ -60,7 +60,7 @@ class Expected(goralx.LabelOperator):
 
 @dataclass(frozen=True)
 class Annealed(goralx.LabelOperator):
-    """Expectation under P(y) proportional to exp(log P / T), T falling as the budget is spent (Sec. 5).
+    """Expectation under P(y) ~ exp(log P / T), with T falling as the budget is spent (Sec. 5).
 
     T goes from ``start`` to ``end``, ``schedule`` "exponential" (by equal factors) or "linear" in
     progress. T = infinity is average, T = 1 is expected (vacuous, so stay above), T = 0 the
@@ -115,7 +115,7 @@ class Laplace(goralx.LabelOperator):
 
 @dataclass(frozen=True)
 class Estimated(goralx.LabelOperator):
-    """Expectation under P(y) from a separate model of another kind (Evans et al., arXiv:1502.01664).
+    """Expectation under a separate model of another kind (Evans et al., arXiv:1502.01664).
 
     ``classifier`` is "random_forest" or "neighbors" (scikit-learn), fit to the labelled samples in
     each round; its probabilities are mixed with a uniform share ``smoothing``, so that no label is

@@ -22,4 +22,5 @@ def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
     constant added to a row of S changes nothing. ``penalty`` is v' grad Omega, where a new sample
     brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
     """
-    return (P * S).sum(axis=1, keepdims=True) - S + penalty
+    expected: Array = (P * S).sum(axis=1, keepdims=True)
+    return expected - S + penalty

@@ -1,4 +1,4 @@
-"""Symmetric positive definite systems: a Cholesky factor, and conjugate gradients that lean on one."""
+"""Symmetric positive definite systems: a Cholesky factor, and conjugate gradients leaning on it."""
 
 from __future__ import annotations
 

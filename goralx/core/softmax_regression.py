@@ -96,7 +96,7 @@ class Objective:
 
     @property
     def size(self) -> int:
-        return (self.n_classes - 1) * self.X.shape[1]
+        return (self.n_classes - 1) * int(self.X.shape[1])
 
     def rows(self, flat: Array) -> Array:
         return flat.reshape(self.n_classes - 1, -1)
@@ -133,7 +133,6 @@ class Objective:
 
     def hessian(self, P: Array) -> Array:
         """Eq. 7, averaged: Q' Lambda Q (x) x x' plus l2, as a matrix (m, m)."""
-        n, D = self.X.shape
         if self.n_classes == 2:  # Q' Lambda Q is the scalar 2 p0 p1
             scaled = self.X * np.sqrt(2.0 * P[:, :1] * P[:, 1:])
             H = scaled.T @ scaled
@@ -141,12 +140,12 @@ class Objective:
             H = self._hessian_over_parametrised(P)
             H = np.tensordot(self.Q, np.tensordot(H, self.Q, axes=(2, 0)), axes=(0, 0))
             H = H.transpose(0, 1, 3, 2).reshape(self.size, self.size)
-        H /= n
+        H /= len(self.y)
         H[np.diag_indices(self.size)] += np.tile(self.decay, self.n_classes - 1)
         return H
 
     def _hessian_over_parametrised(self, P: Array) -> Array:
-        """sum_i Lambda_i (x) x_i x_i' as (K, D, K, D): block-diagonal part minus one Gram matrix."""
+        """Sum of Lambda_i (x) x_i x_i', (K, D, K, D): a block diagonal minus one Gram matrix."""
         n, D = self.X.shape
         K = self.n_classes
         H = np.zeros((K * D, K * D))
