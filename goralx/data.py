@@ -50,7 +50,7 @@ class Instance:
     def __post_init__(self) -> None:
         if self.X.ndim != 2 or len(self.X) != len(self.y):
             raise BadInput(
-                f"dataset '{self.name}': X {self.X.shape} and y {self.y.shape} do not fit together; "
+                f"dataset '{self.name}': X {self.X.shape} and y {self.y.shape} do not fit; "
                 "X is (samples, features), y is (samples,)"
             )
         check_finite(self.X, f"dataset '{self.name}'")
@@ -78,7 +78,7 @@ class Instance:
     def with_dev(
         self, fraction: float, rng: np.random.Generator, *, remove_from_pool: bool = False
     ) -> Instance:
-        """This instance with a random ``fraction`` of the pool as labelled dev set (Sec. 6.2)."""
+        """A copy with a random ``fraction`` of the pool as labelled dev set (Sec. 6.2)."""
         n_dev = round(fraction * len(self.pool))
         if not 0 < n_dev < len(self.pool):
             raise BadInput(

@@ -55,14 +55,19 @@ class Stop:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What going on needs: the labelled rows in order, the last fit, the generator's state."""
+    """What going on needs after ``round``: ids in order, the last fit, the generator's state.
+
+    ``rows`` are all labelled source rows, the first ``n_fitted`` of which ``model`` was fit on;
+    ``predicted`` and ``tau`` are what the next round's realised change is held against.
+    """
 
     round: int
     rows: Rows
+    n_fitted: int
     model: Mapping[str, Array]
     rng_state: Mapping[str, Any]
     predicted: float
-    goal_before: float
+    tau: float
     idle: int
     done: bool
 
@@ -144,98 +149,93 @@ class Experiment:
 
     def rounds(self, resume: Checkpoint | None = None) -> Iterator[Round]:
         """Run to the budget's end, or go on from a checkpoint, bit for bit as if never stopped."""
-        instance, oracle = self.instance, Oracle(self.instance)
-        test = instance.labelled(instance.test)
+        state = self._begin() if resume is None else self._resume(resume)
+        while not state.done:
+            round, state = self._round(state)
+            yield round
+
+    def _begin(self) -> _State:
+        return _State(self.instance.init, streams(self.seed, "strategy"))
+
+    def _resume(self, checkpoint: Checkpoint) -> _State:
         rng = streams(self.seed, "strategy")
-        rows, index, idle = instance.init, 0, 0
-        predicted = goal_before = float("nan")
-        model: FittedModel | None = None
-        warned = False
-        if resume is not None:
-            if resume.done:
-                return
-            rng.bit_generator.state = dict(resume.rng_state)
-            index, idle = resume.round + 1, resume.idle
-            predicted, goal_before = resume.predicted, resume.goal_before
-            rows = resume.rows
-            n_fit = int(resume.model["n_labelled"])
-            model = self.model.restore(
-                instance.labelled(rows[:n_fit]), instance.n_classes, resume.model
-            )
-        while True:
-            labelled = instance.labelled(rows)
-            started = time.perf_counter()
-            model = self.model.fit(labelled, instance.n_classes, previous=model)
-            fitted = time.perf_counter()
-            pool = Reference(model, instance.pool_X)
-            goals = {
-                f"goal/{name}": goal_value(g, pool, self.dev) for name, g in self.monitors.items()
-            }
-            tau = goals[f"goal/{self.goal}"]
-            left = self.budget - (len(rows) - len(instance.init))
-            last = left <= 0 or (self.stop.min_gain is not None and idle >= self.stop.patience)
+        rng.bit_generator.state = dict(checkpoint.rng_state)
+        fitted_on = self.instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
+        return _State(
+            rows=checkpoint.rows,
+            rng=rng,
+            index=checkpoint.round + 1,
+            model=self.model.restore(fitted_on, self.instance.n_classes, checkpoint.model),
+            predicted=checkpoint.predicted,
+            tau=checkpoint.tau,
+            idle=checkpoint.idle,
+            done=checkpoint.done,
+        )
 
-            present = np.flatnonzero(~np.isin(instance.pool, rows))
-            progress = 1.0 - left / self.budget
-            candidates = Candidates(pool, present, labelled, progress, self.seed)
-            scores, selection = None, Selection(np.empty(0, dtype=np.int64))
-            if not last:
-                query = self._query(
-                    candidates, min(self.batch_size, left, len(present)), rng, oracle
-                )
-                selection = self.strategy.select(query)
-                scores = query.__dict__.get("scores") if self.strategy.uses_goal else None
-                if scores is not None and scores.vacuous:
-                    warned = warned or self._say_vacuous(scores)
-                    at_random = rng.permutation(len(present))[: query.batch_size]
-                    selection = Selection(at_random, selection.utility)
-            scored = time.perf_counter()
+    def _round(self, state: _State) -> tuple[Round, _State]:
+        """Fit, measure, score, query, reveal: one row of the table in the package's design."""
+        instance, oracle = self.instance, Oracle(self.instance)
+        labelled = instance.labelled(state.rows)
+        started = time.perf_counter()
+        model = self.model.fit(labelled, instance.n_classes, previous=state.model)
+        fitted = time.perf_counter()
 
-            chosen = self._checked(selection.rows, len(present), last)
-            queried = instance.pool[present[chosen]]
-            utility = selection.utility
-            metrics = {
-                **test_metrics(model, test),
-                **goals,
-                "change/predicted": predicted,
-                "change/realised": tau - goal_before,
-                **utility_metrics(utility, scores),
-                "seconds/fit": fitted - started,
-                "seconds/score": scored - fitted,
-            }
-            predicted = float(scores.utility[chosen].sum()) if scores is not None else float("nan")
-            goal_before = tau
-            if self.stop.min_gain is not None:
-                idle = idle + 1 if predicted < self.stop.min_gain * abs(tau) else 0
-            n_fit = len(rows)
-            rows = np.concatenate([rows, queried])
-            yield Round(
-                index=index,
-                n_labelled=n_fit,
-                metrics=metrics,
-                pool_ids=instance.pool[present],
-                utility=utility,
-                queried=queried,
-                labels=oracle.reveal(queried),
-                queried_utility=(
-                    np.full(len(chosen), np.nan) if utility is None else utility[chosen]
-                ),
-                theta=model.theta,
-                last=last,
-                checkpoint=Checkpoint(
-                    round=index,
-                    rows=rows,
-                    model={"n_labelled": np.array(float(n_fit)), **model.checkpoint()},
-                    rng_state=rng.bit_generator.state,
-                    predicted=predicted,
-                    goal_before=goal_before,
-                    idle=idle,
-                    done=last,
-                ),
-            )
-            if last:
-                return
-            index += 1
+        pool = Reference(model, instance.pool_X)
+        goals = {name: goal_value(g, pool, self.dev) for name, g in self.monitors.items()}
+        left = self.budget - (len(state.rows) - len(instance.init))
+        done = left <= 0 or (self.stop.min_gain is not None and state.idle >= self.stop.patience)
+        unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
+        candidates = Candidates(pool, unlabelled, labelled, 1.0 - left / self.budget, self.seed)
+        selection, scores = Selection(np.empty(0, dtype=np.int64)), None
+        if not done:
+            query = self._query(candidates, min(self.batch_size, left), state.rng, oracle)
+            selection = self._checked(self.strategy.select(query), len(candidates))
+            scores = query.scores if self.strategy.uses_goal else None
+            if scores is not None and scores.vacuous:
+                self._say_vacuous(scores, first=not state.vacuous)
+                at_random = state.rng.permutation(len(candidates))[: query.batch_size]
+                selection = Selection(at_random, selection.utility)
+        scored = time.perf_counter()
+
+        ids = instance.pool[unlabelled]
+        queried, utility = ids[selection.rows], selection.utility
+        tau = goals[self.goal]
+        predicted = float("nan") if scores is None else float(scores.utility[selection.rows].sum())
+        following = _State(
+            rows=np.concatenate([state.rows, queried]),
+            rng=state.rng,
+            index=state.index + 1,
+            model=model,
+            predicted=predicted,
+            tau=tau,
+            idle=state.idle + 1 if predicted < (self.stop.min_gain or 0.0) * abs(tau) else 0,
+            done=done,
+            vacuous=state.vacuous or (scores is not None and scores.vacuous),
+        )
+        metrics = {
+            **test_metrics(model, instance.labelled(instance.test)),
+            **{f"goal/{name}": value for name, value in goals.items()},
+            "change/predicted": state.predicted,
+            "change/realised": tau - state.tau,
+            **utility_metrics(utility, scores),
+            "seconds/fit": fitted - started,
+            "seconds/score": scored - fitted,
+        }
+        nothing = np.full(len(queried), np.nan)
+        round = Round(
+            index=state.index,
+            n_labelled=len(labelled),
+            metrics=metrics,
+            pool_ids=ids,
+            utility=utility,
+            queried=queried,
+            labels=oracle.reveal(queried),
+            queried_utility=nothing if utility is None else utility[selection.rows],
+            theta=model.theta,
+            last=done,
+            checkpoint=following.checkpoint(),
+        )
+        return round, following
 
     def full_pool_accuracy(self) -> float:
         """Test accuracy of the model fit on init and the whole pool: what there is to reach."""
@@ -251,7 +251,7 @@ class Experiment:
         y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
         return Query(candidates, b, rng, y_true, self.utility)
 
-    def _say_vacuous(self, scores: Scores) -> bool:
+    def _say_vacuous(self, scores: Scores, *, first: bool) -> None:
         assert self.utility is not None
         message = (
             f"operator {type(self.utility.operator).__name__} makes every utility the same: spread "
@@ -260,19 +260,48 @@ class Experiment:
         )
         if self.guard == "error":
             raise Incompatible(message)
-        warnings.warn(f"{message}; selecting at random", VacuousUtility, stacklevel=3)
-        return True
+        if first:
+            warnings.warn(f"{message}; selecting at random", VacuousUtility, stacklevel=4)
 
-    def _checked(self, chosen: Rows, n_candidates: int, last: bool) -> Rows:
-        """A strategy's rows, or an error that says what is wrong with them."""
-        chosen = np.asarray(chosen, dtype=np.int64)
-        valid = (chosen >= 0).all() and (chosen < n_candidates).all()
-        if not valid or len(np.unique(chosen)) != len(chosen) or (not last and len(chosen) == 0):
+    def _checked(self, selection: Selection, n_candidates: int) -> Selection:
+        """A strategy's selection, or an error that says what is wrong with it."""
+        rows = np.asarray(selection.rows, dtype=np.int64)
+        valid = (rows >= 0).all() and (rows < n_candidates).all()
+        if not valid or len(rows) == 0 or len(np.unique(rows)) != len(rows):
             raise BadInput(
-                f"strategy {type(self.strategy).__name__} chose {chosen.tolist()}; expected at "
+                f"strategy {type(self.strategy).__name__} chose {rows.tolist()}; expected at "
                 f"least one, all different, of the candidates 0..{n_candidates - 1}"
             )
-        return chosen
+        return Selection(rows, selection.utility)
+
+
+@dataclass(frozen=True)
+class _State:
+    """Between two rounds: everything that the next one depends on."""
+
+    rows: Rows
+    rng: np.random.Generator
+    index: int = 0
+    model: FittedModel | None = None
+    predicted: float = float("nan")
+    tau: float = float("nan")
+    idle: int = 0
+    done: bool = False
+    vacuous: bool = False
+
+    def checkpoint(self) -> Checkpoint:
+        assert self.model is not None
+        return Checkpoint(
+            round=self.index - 1,
+            rows=self.rows,
+            n_fitted=self.model.n_labelled,
+            model=self.model.checkpoint(),
+            rng_state=self.rng.bit_generator.state,
+            predicted=self.predicted,
+            tau=self.tau,
+            idle=self.idle,
+            done=self.done,
+        )
 
 
 class VacuousUtility(UserWarning):

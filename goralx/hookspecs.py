@@ -1,7 +1,7 @@
 """The hooks a plugin may implement; each is optional.
 
-``register(name, cls)`` takes a frozen dataclass: its fields become the options of ``<group>=<name>``
-on the command line. A name that is taken is an error that names both owners.
+``register(name, cls)`` takes a frozen dataclass: its fields become the options of
+``<group>=<name>`` on the command line. A name that is taken is an error that names both owners.
 """
 
 from __future__ import annotations
