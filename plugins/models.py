@@ -87,7 +87,7 @@ class SklearnLogisticRegression:
         solver = LogisticRegression(
             C=2.0 * C if n_classes == 2 else C, tol=self.tolerance, max_iter=self.max_iter
         )
-        solver.fit(labelled.X, labelled.y)
+        solver.fit(labelled.X.astype(np.float64, copy=False), labelled.y)  # float32 stops early
         theta = np.column_stack([solver.coef_, solver.intercept_])
         if n_classes == 2:
             theta = np.concatenate([-0.5 * theta, 0.5 * theta])

@@ -1,0 +1,117 @@
+"""The contracts of goralx as named checks, for your own plugin's tests.
+
+    def test_gini():
+        goralx.testing.check_goal(NegativeGini)
+
+runs every check and names each that fails, with the reason. One test a check:
+
+    @pytest.mark.parametrize("check", goralx.testing.checks("goal"))
+    def test_gini(check):
+        check(NegativeGini(weight=2.0))
+
+The same checks run over everything that comes with goralx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ..components import Dataset, LabelOperator, LogitGoal, Model, Strategy, UtilityEstimator
+from ..errors import unknown_name
+from . import common, datasets, goals, label_operators, models, strategies, utilities
+from .common import Check
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "goal": (*common.CHECKS, *goals.CHECKS),
+    "operator": (*common.CHECKS, *label_operators.CHECKS),
+    "strategy": (*common.CHECKS, *strategies.CHECKS),
+    "utility": (*common.CHECKS, *utilities.CHECKS),
+    "model": (*common.CHECKS, *models.CHECKS),
+    "dataset": (*common.CHECKS, *datasets.CHECKS),
+    "tracker": common.CHECKS,
+}
+"""Checks by configuration group; each takes a component and raises `AssertionError`."""
+
+
+def checks(group: str) -> tuple[Check, ...]:
+    """The checks of a group (goal, operator, strategy, ...), causes before symptoms."""
+    if group not in CHECKS:
+        raise unknown_name("group of components", group, CHECKS)
+    return CHECKS[group]
+
+
+def check_goal(goal: LogitGoal | type[LogitGoal], *, skip: Collection[str] = ()) -> None:
+    """Run every check of a goal, given as an object or as a class that needs no arguments.
+
+    ``skip`` names checks that do not apply. Raises `AssertionError` that names each failed check.
+    The functions below are its siblings.
+    """
+    _run("goal", goal, skip)
+
+
+def check_label_operator(
+    operator: LabelOperator | type[LabelOperator], *, skip: Collection[str] = ()
+) -> None:
+    """Run every check of a label operator."""
+    _run("operator", operator, skip)
+
+
+def check_strategy(strategy: Strategy | type[Strategy], *, skip: Collection[str] = ()) -> None:
+    """Run every check of a strategy; one of them starts another process."""
+    _run("strategy", strategy, skip)
+
+
+def check_utility(
+    utility: UtilityEstimator | type[UtilityEstimator], *, skip: Collection[str] = ()
+) -> None:
+    """Run every check of an estimator of utilities."""
+    _run("utility", utility, skip)
+
+
+def check_model(model: Model | type[Model], *, skip: Collection[str] = ()) -> None:
+    """Run every check of a model."""
+    _run("model", model, skip)
+
+
+def check_dataset(dataset: Dataset | type[Dataset], *, skip: Collection[str] = ()) -> None:
+    """Run every check of a data set; it is loaded several times."""
+    _run("dataset", dataset, skip)
+
+
+def _run(group: str, component: Any, skip: Collection[str]) -> None:
+    names = [check.__name__ for check in CHECKS[group]]
+    for name in skip:
+        if name not in names:
+            raise unknown_name(f"check of a {group}", name, names)
+    if isinstance(component, type):
+        component = component()
+    failed: list[str] = []
+    errors: list[Exception] = []
+    for check in CHECKS[group]:
+        if check.__name__ in skip:
+            continue
+        try:
+            check(component)
+        except Exception as error:  # whatever a component raises is a finding
+            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+            failed.append(f"  {check.__name__}: {kind}{error}")
+            errors.append(error)
+    if errors:
+        raise AssertionError(
+            f"{group} {type(component).__name__} fails {len(errors)} of {len(names)} checks\n"
+            + "\n".join(failed)
+        ) from ExceptionGroup("failed checks", errors)
+
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "check_dataset",
+    "check_goal",
+    "check_label_operator",
+    "check_model",
+    "check_strategy",
+    "check_utility",
+    "checks",
+]

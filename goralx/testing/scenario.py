@@ -1,0 +1,91 @@
+"""Small, fixed worlds that the checks put a component into, the same in every call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+from scipy.special import log_softmax
+
+from ..components import Array, Candidates, Query, Reference, Strategy
+from ..core import softmax_regression
+from ..data import Features, Labelled, Labels
+from ..goal_utility import Scores
+
+CLASSES = (2, 5)
+"""Numbers of classes that every check is repeated for: two are a special case in many formulae."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a goal sees: logits (M, K) and their log_P, features X (M, d), labels y (M,)."""
+
+    logits: Array
+    log_P: Array
+    X: Features
+    y: Labels
+
+
+def predictions(K: int, M: int = 7, d: int = 3, dtype: DTypeLike = np.float64) -> Predictions:
+    """Moderately certain predictions of M samples."""
+    rng = np.random.default_rng([K, M, d])
+    logits = 2.0 * rng.normal(size=(M, K))
+    X = rng.normal(size=(M, d)).astype(dtype)
+    return Predictions(logits, log_softmax(logits, axis=1), X, rng.integers(K, size=M))
+
+
+def saturated(K: int, M: int = 7, d: int = 3) -> Predictions:
+    """Predictions as certain as floating point can be: some probabilities are 5e-324, some 0."""
+    base = predictions(K, M, d)
+    depth = np.where(np.arange(M) % 2, 745.0, 1e4)[:, None]
+    logits = -depth * np.ones((M, K))
+    logits[np.arange(M), np.arange(M) % K] = 0.0
+    return Predictions(logits, log_softmax(logits, axis=1), base.X, base.y)
+
+
+def labelled(K: int, n: int, d: int = 3, seed: int = 0) -> Labelled:
+    """n samples of K overlapping Gaussian classes, nearly as many of each."""
+    rng = np.random.default_rng([K, seed])
+    y = rng.permutation(np.arange(n) % K)
+    centres = np.random.default_rng(K).normal(size=(K, d))
+    return Labelled(centres[y] + rng.normal(size=(n, d)), y)
+
+
+def candidates(
+    K: int = 3, n_candidates: int = 24, *, progress: float = 0.5, alike: bool = False
+) -> Candidates:
+    """Candidates in a larger initial pool, seen through a fitted softmax regression.
+
+    Every third pool sample is labelled already, so that positions among the candidates are not
+    rows of the pool. ``alike`` makes all of them the same sample.
+    """
+    size = n_candidates + (n_candidates + 1) // 2
+    pool_X = labelled(K, size, seed=1).X
+    if alike:
+        pool_X = np.repeat(pool_X[:1], size, axis=0)
+    known = labelled(K, 8 * K)
+    model = softmax_regression.fit(known.X, known.y, K, l2=0.05)
+    rows = np.flatnonzero(np.arange(size) % 3 != 0)[:n_candidates]
+    return Candidates(Reference(model, pool_X), rows, known, progress)
+
+
+def query(
+    strategy: Strategy, batch_size: int, *, seed: int = 0, shift: int = 0, **options: Any
+) -> Query:
+    """A query over `candidates`, with utilities and true labels only if the strategy declares them.
+
+    ``shift`` gives every candidate another true label.
+    """
+    asked = candidates(**options)
+    K = asked.model.n_classes
+    y_true = (np.arange(len(asked)) + shift) % K if strategy.needs_ground_truth else None
+    score = _score if strategy.uses_goal else None
+    return Query(asked, batch_size, np.random.default_rng(seed), y_true, score)
+
+
+def _score(candidates: Candidates) -> Scores:
+    """Utilities that depend on a candidate's features and predictions alone."""
+    U = np.exp(candidates.log_P) * np.tanh(candidates.X.sum(axis=1, keepdims=True))
+    return Scores(U, U.max(axis=1), 1e-12)

@@ -1,0 +1,126 @@
+"""What an estimator promises: what a sample, under each label, would do to the goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..components import Array, Candidates, LogitGoal, Reference, Utilities, UtilityEstimator
+from ..core import softmax_regression
+from ..data import Features, Labelled, Labels
+from .common import Check, global_generators_unused, require_array, require_close, untouched
+from .scenario import labelled
+
+L2_TIMES_N = 5.0
+"""1/C of the model that the checks look through."""
+
+
+@dataclass(frozen=True)
+class Certainty(LogitGoal):
+    """weight * sum_i (|p_i|^2 - 1) + shift over the pool: a goal of the checks' own."""
+
+    weight: float = 1.0
+    shift: float = 0.0
+
+    def value_and_logit_gradient(
+        self, log_P: Array, X: Features, y: Labels | None
+    ) -> tuple[float, Array]:
+        P = np.exp(log_P)
+        nu = (P * P).sum(axis=1, keepdims=True)
+        value = self.weight * float((nu - 1.0).sum()) + self.shift
+        return value, self.weight * 2.0 * P * (P - nu)
+
+
+def check_is_utility(utility: UtilityEstimator) -> None:
+    """An estimator extends goralx.UtilityEstimator and names what it needs of a model."""
+    name = type(utility).__name__
+    assert isinstance(utility, UtilityEstimator), f"let {name} extend goralx.UtilityEstimator"
+    assert isinstance(utility.needs_model, frozenset), "needs_model is a frozenset of names"
+    assert isinstance(utility.needs_logit_gradient, bool), "needs_logit_gradient is True or False"
+
+
+def check_shapes(utility: UtilityEstimator) -> None:
+    """U is a finite array (N, K), ``relative_error`` a number that is not negative."""
+    for K in (2, 3):
+        asked = _candidates(K)
+        estimate = _estimate(utility, asked, Certainty())
+        require_array(estimate.U, (len(asked), K), "U")
+        assert estimate.relative_error >= 0.0, f"relative_error is {estimate.relative_error}"
+
+
+def check_candidate_order(utility: UtilityEstimator) -> None:
+    """A candidate's utility depends neither on its place nor on the other candidates."""
+    asked = _candidates(3)
+    order = np.random.default_rng(0).permutation(len(asked))[:7]
+    some = replace(asked, rows=asked.rows[order])
+    U = _estimate(utility, asked, Certainty()).U
+    require_close(
+        _estimate(utility, some, Certainty()).U,
+        U[order],
+        "a candidate's utility depends on the others",
+        rtol=1e-6,
+        scale=float(np.abs(U).max()),
+    )
+
+
+def check_unit(utility: UtilityEstimator) -> None:
+    """Utilities are in the goal's unit: twice the goal is twice the utility, a constant nothing."""
+    asked = _candidates(3)
+    U = _estimate(utility, asked, Certainty()).U
+    double = _estimate(utility, asked, Certainty(weight=2.0)).U
+    shifted = _estimate(utility, asked, Certainty(shift=100.0)).U
+    require_close(double, 2.0 * U, "twice the goal is not twice the utility", rtol=1e-6)
+    require_close(shifted, U, "a constant added to the goal changes the utility", rtol=1e-6)
+
+
+def check_against_refit(utility: UtilityEstimator) -> None:
+    """With many labels, utilities are what refitting with the sample and each label does.
+
+    To first order in 1/n: a tenth of the largest is allowed.
+    """
+    for K in (2, 3):
+        asked, goal = _candidates(K, n=300), Certainty()
+        known, pool = asked.labelled, asked.pool
+        before = goal.value(pool.log_P, pool.X, None)
+        exact = np.empty((6, K))
+        for i, y in np.ndindex(*exact.shape):
+            more = Labelled(np.vstack([known.X, asked.X[i : i + 1]]), np.append(known.y, y))
+            exact[i, y] = goal.value(_fit(more, K).log_proba(pool.X), pool.X, None) - before
+        require_close(
+            _estimate(utility, asked, goal).U[:6],
+            exact,
+            f"K={K}: utilities are not what a refit gives (tau after minus tau before)",
+            rtol=0.1,
+        )
+
+
+def check_deterministic(utility: UtilityEstimator) -> None:
+    """Asked twice it answers the same, writes into nothing, and uses no global generator."""
+    asked = _candidates(3)
+    with global_generators_unused(), untouched(X=asked.pool.X, log_P=asked.pool.log_P):
+        once, twice = (_estimate(utility, asked, Certainty()).U for _ in range(2))
+    assert np.array_equal(once, twice), "asked twice, it gives two answers"
+
+
+def _fit(known: Labelled, K: int) -> softmax_regression.SoftmaxFit:
+    return softmax_regression.fit(known.X, known.y, K, l2=L2_TIMES_N / len(known))
+
+
+def _candidates(K: int, n: int = 30) -> Candidates:
+    known, pool_X = labelled(K, n), labelled(K, 20, seed=1).X
+    return Candidates(Reference(_fit(known, K), pool_X), np.arange(1, 20, 2), known, 0.0)
+
+
+def _estimate(utility: UtilityEstimator, asked: Candidates, goal: LogitGoal) -> Utilities:
+    return utility.utilities(asked, goal, asked.pool, regime="fixed_C")
+
+
+CHECKS: tuple[Check, ...] = (
+    check_is_utility,
+    check_shapes,
+    check_candidate_order,
+    check_unit,
+    check_against_refit,
+    check_deterministic,
+)
