@@ -52,10 +52,11 @@ def conjugate_gradients(
     """Solve A x = b for symmetric positive definite A, given products with A.
 
     Preconditioned with the inverse of a nearby matrix (the factor of an earlier Hessian) it needs
-    a handful of products. ``b`` (m,). Stops at |residual| <= rtol |b|; raises `NotConverged` at
-    ``max_iter``. Reference: Nocedal and Wright, Numerical Optimization (2006), Algorithm 5.3.
+    a handful of products. ``b`` (m,). Stops at |residual| <= rtol |b|, the residual being the one
+    that is updated along; raises `NotConverged` at ``max_iter`` or where A is singular. Reference:
+    Nocedal and Wright, Numerical Optimization (2006), Algorithm 5.3.
     """
-    scale = float(np.linalg.norm(b))
+    scale = norm = float(np.linalg.norm(b))
     x = np.zeros_like(b)
     if scale == 0.0:
         return Solution(x, 0.0, 0)
@@ -65,7 +66,10 @@ def conjugate_gradients(
     rho = float(residual @ z)
     for n_iter in range(1, max_iter + 1):
         image = product(step)
-        alpha = rho / float(step @ image)
+        curvature = float(step @ image)
+        if not curvature > 0.0:  # singular to the last bit, or overflown
+            break
+        alpha = rho / curvature
         x += alpha * step
         residual -= alpha * image
         norm = float(np.linalg.norm(residual))
@@ -75,7 +79,7 @@ def conjugate_gradients(
         rho, previous = float(residual @ z), rho
         step = z + (rho / previous) * step
     raise NotConverged(
-        f"conjugate gradients: relative residual {norm / scale:.1e} after {max_iter} iterations, "
+        f"conjugate gradients: relative residual {norm / scale:.1e} after {n_iter} iterations, "
         f"{rtol:.0e} asked for; the system is nearly singular (features on very different scales, "
         "or too little regularisation)"
     )
