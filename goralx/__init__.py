@@ -22,7 +22,7 @@ from .components import (
     UtilityEstimator,
     top_b,
 )
-from .data import Features, Instance, Labelled, Labels, Rows, make_instance
+from .data import Features, Instance, Labelled, Labels, Rows, check_split, make_instance
 from .errors import BadInput, GoralxError, Incompatible, PluginError, RunFailed, UnknownName
 from .experiment import Experiment, Round, Stop
 from .goal_utility import GoalOrientedUtility, Scores
@@ -63,6 +63,7 @@ __all__ = [
     "UnknownName",
     "Utilities",
     "UtilityEstimator",
+    "check_split",
     "hookimpl",
     "make_instance",
     "query",

@@ -111,19 +111,61 @@ def streams(seed: int, name: str) -> np.random.Generator:
 
 
 def encode_labels(labels: ArrayLike, where: str) -> tuple[Labels, tuple[str, ...]]:
-    """Labels of any kind as 0..K-1, and the K names, sorted."""
-    values = np.asarray(labels)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise BadInput(f"{where}: the label of row {row} is {values[row]}; every row needs a label")
+    """Labels of any kind as 0..K-1, and the K names, sorted.
+
+    Raises `BadInput` for a missing label, for one class, and for what looks like a regression
+    target or an identifier: more different values than half the samples, or many fractions.
+    """
+    values = _plain_labels(np.asarray(labels), where)
     classes, y = np.unique(values, return_inverse=True)
-    if len(classes) < 2:
+    K, total = len(classes), len(values)
+    if K < 2:
         raise BadInput(
             f"{where}: only one class, {str(classes[0])!r}; classification needs at least two"
-            if len(classes)
+            if K
             else f"{where}: no labels"
         )
+    if total < 2 * K or (values.dtype.kind == "f" and K > MANY_FRACTIONS):
+        raise BadInput(
+            f"{where}: {K} different labels in {total} samples look like a regression target or an "
+            "identifier; classification needs few classes with several samples each; give another "
+            "label column, or bin the values"
+        )
     return y.astype(np.int64).ravel(), tuple(str(c) for c in classes)
+
+
+MANY_FRACTIONS = 20
+"""Labels that are fractions are ratings up to here (0.5 to 5 in halves are 10), a target beyond."""
+
+
+def _plain_labels(values: np.ndarray, where: str) -> np.ndarray:
+    """Labels (n,) as integers, fractions or text, none of them missing."""
+    if values.ndim != 1:
+        raise BadInput(f"{where}: labels of shape {values.shape}; expected (samples,)")
+    missing = np.zeros(len(values), dtype=bool)
+    if values.dtype.kind == "f":
+        missing = ~np.isfinite(values)
+    elif values.dtype.kind == "O":
+        missing = np.array([v is None or v != v for v in values], dtype=bool)
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
+        raise BadInput(f"{where}: the label of row {row} is {values[row]}; every row needs a label")
+    if values.dtype.kind == "O":
+        return values.astype(str)
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8")
+    if values.dtype.kind == "f" and (values == np.round(values)).all():
+        return values.astype(np.int64)
+    return values
+
+
+def check_split(n_init: int | None, n_test: int | None, C: float) -> None:
+    """What every data set's options must satisfy; the number of classes is checked later."""
+    for name, size in (("n_init", n_init), ("n_test", n_test)):
+        if size is not None and size < 1:
+            raise BadInput(f"dataset.{name}={size}; a number of samples, at least 1")
+    if not (C > 0 and np.isfinite(C)):
+        raise BadInput(f"dataset.C={C}; C is a positive, finite number (larger: less penalty)")
 
 
 def make_instance(
@@ -132,25 +174,31 @@ def make_instance(
     labels: ArrayLike,
     *,
     rng: np.random.Generator,
-    n_init: int,
-    n_test: int,
+    n_init: int | None = None,
+    n_test: int | None = None,
     standardize: bool = True,
     stratify: bool = True,
+    impute: bool = False,
     source: str = "",
 ) -> Instance:
     """Draw an instance: a test set, then an init set balanced over classes, and the rest as pool.
 
-    ``n_test`` rows at random (in the classes' proportions if ``stratify``); ``n_init`` rows, as
-    many of each class as divide evenly and the remainder spread at random, never fewer than one a
-    class. ``standardize`` scales features to mean 0, variance 1 over pool and init together; a
-    feature that is constant there is only centred. Raises `BadInput` where the rows do not suffice.
+    ``n_test`` rows at random (in the classes' proportions if ``stratify``), a quarter if None;
+    ``n_init`` rows, as many of each class as divide evenly and the remainder spread at random,
+    never fewer than one a class, two a class if None. ``impute`` replaces a missing value (NaN) by
+    its feature's mean, ``standardize`` scales features to mean 0, variance 1: both over pool and
+    init together, so that nothing is learnt from the test set. A feature that is constant there is
+    only centred. Raises `BadInput` where the rows do not suffice.
     """
     where = f"dataset '{name}'"
     y, classes = encode_labels(labels, where)
     features = as_features(X, where)
     if len(features) != len(y):
         raise BadInput(f"{where}: {len(features)} rows of features but {len(y)} labels")
+    check_finite(features, where, allow_nan=impute)
     K, total = len(classes), len(y)
+    n_init = 2 * K if n_init is None else n_init
+    n_test = max(1, round(total / 4)) if n_test is None else n_test
     if n_init < K or n_test < 1:
         raise BadInput(
             f"{where}: n_init={n_init}, n_test={n_test}; needed: one init sample a class "
@@ -165,8 +213,10 @@ def make_instance(
     rest = np.setdiff1d(np.arange(total), test)
     init = _draw_init(y, rest, classes, n_init, rng, where)
     pool = np.setdiff1d(rest, init)
+    if impute:
+        features = _imputed(features, rest, where)
     if standardize:
-        features = _standardized(features, np.concatenate([pool, init]))
+        features = _standardized(features, rest, where)
     empty = np.empty(0, dtype=np.int64)
     return Instance(name, features, y, classes, np.sort(init), pool, np.sort(test), empty, source)
 
@@ -203,19 +253,35 @@ def _draw_init(
     return np.concatenate(chosen)
 
 
-def _standardized(X: Features, rows: Rows) -> Features:
+def _imputed(X: Features, rows: Rows, where: str) -> Features:
+    """X with each NaN replaced by the mean of its feature over ``rows``."""
+    known = ~np.isnan(X[rows])
+    if not known.any(axis=0).all():
+        column = int(np.flatnonzero(~known.any(axis=0))[0])
+        raise BadInput(f"{where}: feature {column} has no value to take a mean of; leave it out")
+    mean = np.nanmean(X[rows], axis=0, dtype=np.float64)
+    return np.where(np.isnan(X), mean, X).astype(X.dtype)
+
+
+def _standardized(X: Features, rows: Rows, where: str) -> Features:
     part = X[rows].astype(np.float64)
-    mean, scale = part.mean(axis=0), part.std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = part.mean(axis=0), part.std(axis=0)
+    if not np.isfinite(scale).all():
+        column = int(np.flatnonzero(~np.isfinite(scale))[0])
+        raise BadInput(f"{where}: the variance of feature {column} overflows; rescale it")
     # a constant column's standard deviation is round-off, not zero
-    constant = scale <= 1e-12 * np.maximum(1.0, np.abs(mean))
-    standardized: Features = (X - mean) / np.where(constant, 1.0, scale)
-    return standardized
+    constant = scale <= 1e-12 * np.abs(part).max(axis=0)
+    scaled: Features = ((X - mean) / np.where(constant, 1.0, scale)).astype(X.dtype)
+    return scaled
 
 
 def as_features(X: ArrayLike, where: str) -> Features:
     """A two-dimensional floating array; float32 is kept, anything numeric else becomes float64."""
     try:
         values = np.asarray(X)
+        if values.dtype.kind in "cmMV":
+            raise TypeError(f"their type is {values.dtype}")
         if values.dtype not in (np.float32, np.float64):
             values = values.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -227,15 +293,16 @@ def as_features(X: ArrayLike, where: str) -> Features:
     return values
 
 
-def check_finite(X: Features, where: str) -> None:
-    """Raise `BadInput` that names the first row with a NaN or an infinity."""
+def check_finite(X: Features, where: str, *, allow_nan: bool = False) -> None:
+    """Raise `BadInput` that names the first row with a NaN (unless allowed) or an infinity."""
     step = max(1, (1 << 22) // max(1, X.shape[1]))
     for start in range(0, len(X), step):
-        finite = np.isfinite(X[start : start + step])
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
+        block = X[start : start + step]
+        bad = np.isinf(block) if allow_nan else ~np.isfinite(block)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
             raise BadInput(
-                f"{where}: {X[start + row, column]} in row {start + row}, feature {column}; "
+                f"{where}: {block[row, column]} in row {start + row}, feature {column}; "
                 "fill or drop missing values first"
             )
 

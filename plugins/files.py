@@ -1,0 +1,209 @@
+"""Data of the user's own: a table, arrays, or any data set of OpenML's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import goralx
+from goralx import BadInput, Instance
+from goralx.sources import fetch_openml, find_openml, given_path, read_arrays
+from goralx.tables import features_and_labels, read_table
+
+MISSING = ("error", "drop", "mean")
+CATEGORICAL = ("error", "onehot", "drop")
+
+
+@dataclass(frozen=True)
+class Csv:
+    """A table with a column of labels: .csv, .tsv (also compressed) or .parquet.
+
+    ``label`` is the column's name or its number from 0 (-1 is the last, the default); ``exclude``
+    names columns to leave out, separated by commas. ``missing`` values ("", ?, NA, NaN, null, None)
+    are an "error", or "drop" the row, or are replaced by the column's "mean" over pool and init.
+    Columns that are not numbers (``categorical``) are an "error", or become a column for each value
+    ("onehot"), or are left out ("drop"). ``n_init`` null is two samples a class, ``n_test`` null a
+    quarter of the rows. Row numbers count the rows that are used, from 0.
+    """
+
+    path: str | None = None
+    label: str | None = None
+    exclude: str | None = None
+    delimiter: str | None = None
+    header: bool = True
+    missing: str = "error"
+    categorical: str = "error"
+    n_init: int | None = None
+    n_test: int | None = None
+    standardize: bool = True
+    C: float = 1.0
+
+    def __post_init__(self) -> None:
+        goralx.check_split(self.n_init, self.n_test, self.C)
+        _check_rules(self.missing, self.categorical)
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise BadInput(f"dataset.delimiter={self.delimiter!r}; a single character, e.g. ';'")
+
+    def instance(self, rng: np.random.Generator) -> Instance:
+        path = given_path(_required(self.path, "csv", "table.csv"))
+        frame, label = read_table(path, self.label, delimiter=self.delimiter, header=self.header)
+        X, labels, dropped = features_and_labels(
+            frame,
+            label,
+            exclude=_names(self.exclude),
+            missing=self.missing,
+            categorical=self.categorical,
+        )
+        return goralx.make_instance(
+            "csv",
+            X,
+            labels,
+            rng=rng,
+            n_init=self.n_init,
+            n_test=self.n_test,
+            standardize=self.standardize,
+            impute=self.missing == "mean",
+            source=_source(path.name, label, dropped),
+        )
+
+
+@dataclass(frozen=True)
+class Npz:
+    """Arrays saved with `numpy.savez`: X (N, d) of numbers, all finite, and y (N,), the labels.
+
+    ``n_init`` null is two samples a class, ``n_test`` null a quarter of the rows.
+    """
+
+    path: str | None = None
+    n_init: int | None = None
+    n_test: int | None = None
+    standardize: bool = True
+    C: float = 1.0
+
+    def __post_init__(self) -> None:
+        goralx.check_split(self.n_init, self.n_test, self.C)
+
+    def instance(self, rng: np.random.Generator) -> Instance:
+        path = given_path(_required(self.path, "npz", "arrays.npz"))
+        X, y = read_arrays(path, "X", "y")
+        return goralx.make_instance(
+            "npz",
+            X,
+            y,
+            rng=rng,
+            n_init=self.n_init,
+            n_test=self.n_test,
+            standardize=self.standardize,
+            source=path.name,
+        )
+
+
+@dataclass(frozen=True)
+class OpenML:
+    """A data set of openml.org, by ``data_id``, or by ``data_name`` and ``version``.
+
+    Read from ``data_home``, a cache folder of scikit-learn's that is never changed; or where that
+    is null from ``openml_home/`` in ``GORALX_DATA`` if it is there, else from scikit-learn's own
+    cache, filled by a download. ``label`` null is OpenML's default target; ``exclude``, ``missing``
+    and ``categorical`` are those of dataset=csv, ``n_init`` and ``n_test`` too.
+    """
+
+    data_id: int | None = None
+    data_name: str | None = None
+    version: int = 1
+    data_home: str | None = None
+    label: str | None = None
+    exclude: str | None = None
+    missing: str = "error"
+    categorical: str = "error"
+    n_init: int | None = None
+    n_test: int | None = None
+    standardize: bool = True
+    C: float = 1.0
+
+    def __post_init__(self) -> None:
+        goralx.check_split(self.n_init, self.n_test, self.C)
+        _check_rules(self.missing, self.categorical)
+        if self.version < 1:
+            raise BadInput(f"dataset.version={self.version}; OpenML counts versions from 1")
+
+    def instance(self, rng: np.random.Generator) -> Instance:
+        if (self.data_id is None) == (self.data_name is None):
+            raise BadInput(
+                "dataset=openml needs dataset.data_id (e.g. 6) or dataset.data_name (e.g. letter), "
+                "one of the two"
+            )
+        if self.data_home is None:
+            home = find_openml(self.data_name, self.data_id)
+        else:
+            home = given_path(self.data_home, "dataset.data_home")
+            if not (home / "openml").is_dir():
+                raise BadInput(f"dataset.data_home={self.data_home} has no folder openml in it")
+        query = (
+            {"data_id": self.data_id}
+            if self.data_id is not None
+            else {"name": self.data_name, "version": self.version}
+        )
+        bunch = fetch_openml(
+            "check the name, or download it where there is a network and set dataset.data_home",
+            home,
+            **query,
+            target_column=self.label or "default-target",
+            as_frame=True,
+            parser="auto",
+        )
+        if getattr(bunch.target, "ndim", 0) != 1:
+            raise BadInput(f"OpenML, {query}: it has no single target; name one by dataset.label")
+        frame = bunch.frame.rename_axis(index="row")
+        frame.index += 1
+        X, labels, dropped = features_and_labels(
+            frame[[*bunch.data.columns, bunch.target.name]],
+            bunch.target.name,
+            exclude=_names(self.exclude),
+            missing=self.missing,
+            categorical=self.categorical,
+        )
+        which = f"OpenML {bunch.details['name']}, version {bunch.details['version']}"
+        return goralx.make_instance(
+            "openml",
+            X,
+            labels,
+            rng=rng,
+            n_init=self.n_init,
+            n_test=self.n_test,
+            standardize=self.standardize,
+            impute=self.missing == "mean",
+            source=_source(which, bunch.target.name, dropped),
+        )
+
+
+def _required(path: str | None, dataset: str, example: str) -> str:
+    if path is None:
+        raise BadInput(f"dataset={dataset} needs a file; set e.g. dataset.path={example}")
+    return path
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name.strip() for name in (listed or "").split(",") if name.strip()]
+
+
+def _check_rules(missing: str, categorical: str) -> None:
+    for option, given, allowed in (
+        ("missing", missing, MISSING),
+        ("categorical", categorical, CATEGORICAL),
+    ):
+        if given not in allowed:
+            raise BadInput(f"dataset.{option}={given}; allowed: {', '.join(allowed)}")
+
+
+def _source(what: str, label: str, dropped: int) -> str:
+    rows = f", {dropped} rows with missing values dropped" if dropped else ""
+    return f"{what}, label {label}{rows}"
+
+
+@goralx.hookimpl
+def register_datasets(register):
+    register("csv", Csv)
+    register("npz", Npz)
+    register("openml", OpenML)
