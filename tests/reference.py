@@ -96,7 +96,8 @@ class Problem:
             if np.abs(step).max() <= 1e-13 * (1.0 + np.abs(theta).max()):
                 return (theta + step).reshape(self.n_classes, -1)
             length, value = 1.0, self.value(theta)
-            while self.value(theta + length * step) > value + 1e-4 * length * (g @ step) + 1e-14:
+            enough = value + 1e-13 * (1.0 + abs(value))  # its own round-off decides nothing
+            while self.value(theta + length * step) > enough + 1e-4 * length * (g @ step):
                 length /= 2
             theta = theta + length * step
         if np.abs(g).max() > 1e-12:

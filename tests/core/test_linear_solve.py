@@ -104,7 +104,7 @@ def test_cap_raises_and_says_how_far_it_came():
 
 
 def test_inconsistent_singular_system_raises():
-    """Trap 4: a right-hand side with a component that the matrix cannot reach."""
+    """A right-hand side with a component that the matrix cannot reach."""
     A = np.diag([0.0, 1.0, 2.0, 3.0])
     consistent = np.array([0.0, 1.0, 1.0, 1.0])
     solution = conjugate_gradients(
@@ -114,7 +114,10 @@ def test_inconsistent_singular_system_raises():
     for off in (1e-4, 1e4):
         with np.errstate(all="ignore"), pytest.raises(NotConverged, match="nearly singular"):
             conjugate_gradients(
-                lambda s: A @ s, consistent + [off, 0, 0, 0], precondition=lambda r: r, rtol=1e-10
+                lambda s: A @ s,
+                consistent + off * np.eye(4)[0],
+                precondition=lambda r: r,
+                rtol=1e-10,
             )
     with pytest.raises(NotConverged, match="after 1 iterations"):
         conjugate_gradients(lambda s: A @ s, np.eye(4)[0], precondition=lambda r: r, rtol=1e-10)

@@ -1,4 +1,4 @@
-"""The model against central differences, Eq. 7's Kronecker form, pseudo-inverses and scikit-learn."""
+"""The model against central differences, Eq. 7's Kronecker form and other people's solvers."""
 
 from __future__ import annotations
 
@@ -403,7 +403,7 @@ def test_separable_data_reach_the_optimum(K, C):
 
 
 def test_undamped_newton_would_diverge_here_and_the_fit_does_not():
-    """One extreme sample of the wrong class, started from a confident fit (PERFORMANCE's trap 1)."""
+    """One extreme sample of the wrong class, started from a confident fit."""
     X = np.array([[-1.0], [1.0], [30.0]])
     before = optimum(X[:2], [0, 1], 2, 1e-6, False)
     after = optimum(X, [0, 1, 0], 2, 1e-6, False, previous=before)

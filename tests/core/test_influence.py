@@ -1,0 +1,124 @@
+"""Utilities against refits: d tau / d epsilon by an independent solver, for every convention."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+import goralx
+from goralx.core import influence
+from tests.problems import Setting, build
+from tests.reference import GOALS, central_difference, predict, relative, with_constant
+
+CASES = list(product(GOALS, ("fixed_C", "fixed_lambda"), (False, True), (2, 3, 4)))
+n, C = Setting.n, Setting.C
+
+
+@pytest.mark.parametrize(("goal", "regime", "intercept", "K"), CASES)
+def test_utilities_are_the_derivative_of_retraining(goal, regime, intercept, K):
+    """Eqs 2-3: U = (1/n) d tau / d eps for every sample and every label."""
+    default = Setting(K, regime, intercept)
+    exact = Setting(K, regime, intercept, tolerance=1e-12)
+    truth = np.array(
+        [
+            [default.derivative(goal, [(default.pool[i], k)]) / n for k in range(K)]
+            for i in default.rows
+        ]
+    )
+    loose, tight = relative(default.utilities(goal), truth), relative(exact.utilities(goal), truth)
+    print(f"{goal} {regime} intercept={intercept} K={K}: {loose:.1e}, fit to 1e-12: {tight:.1e}")
+    assert loose < 1e-6
+    assert tight < 1e-8
+
+
+@pytest.mark.parametrize(("goal", "regime", "intercept", "K"), CASES)
+def test_utilities_are_equation_2_written_out(goal, regime, intercept, K):
+    """-grad tau' H^+ grad R(z), each factor explicit and over-parametrised."""
+    setting = Setting(K, regime, intercept, tolerance=1e-12)
+    X, y = setting.reference_set(goal)
+    theta = setting.optimum
+    grad_tau = central_difference(lambda t: GOALS[goal](t, X, y), theta, h=1e-3).ravel()
+    v = -np.linalg.pinv(setting.slow.hessian(theta), rcond=1e-13, hermitian=True) @ grad_tau / n
+    share = setting.l2 * setting.slow.penalised * theta if regime == "fixed_lambda" else 0.0
+    slow = np.empty((len(setting.rows), K))
+    for i, x in enumerate(with_constant(setting.pool[setting.rows])):
+        p = predict(setting.pool[setting.rows][i : i + 1], theta)[0]
+        for k in range(K):
+            slow[i, k] = v @ (share - np.outer(np.eye(K)[k] - p, x)).ravel()
+    assert relative(setting.utilities(goal), slow) < 1e-8
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_two_regimes_differ_by_a_constant_and_each_is_its_own_retrainings(K):
+    """A wrong pairing of utility and retraining is off by lambda v.theta."""
+    folded, kept = Setting(K, "fixed_lambda", False), Setting(K, "fixed_C", False)
+    offset = folded.utilities("ent") - kept.utilities("ent")
+    assert np.ptp(offset) < 1e-12
+    assert abs(offset[0, 0]) > 1e-3
+    wrong = kept.derivative("ent", [(kept.pool[11], 0)]) / n
+    assert folded.utilities("ent")[0, 0] - wrong == pytest.approx(offset[0, 0], rel=1e-4)
+
+
+def test_direction_is_minus_a_share_of_the_solution():
+    g = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_allclose(influence.direction(g, 4), -g / 4)
+
+
+def test_a_constant_added_to_a_samples_logit_derivatives_changes_nothing():
+    rng = np.random.default_rng(0)
+    P, S = rng.dirichlet(np.ones(4), size=7), rng.normal(size=(7, 4))
+    U = influence.utilities(P, S)
+    np.testing.assert_allclose(influence.utilities(P, S + rng.normal(size=(7, 1))), U, atol=1e-14)
+    for i, k in product(range(7), range(4)):
+        assert U[i, k] == pytest.approx(sum(P[i, j] * S[i, j] for j in range(4)) - S[i, k])
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_candidates_are_not_the_goals_reference(goal):
+    """Which samples may be queried says nothing about where the goal is measured."""
+    setting = Setting(3, "fixed_C", False)
+    everything = setting.utilities(goal, rows=np.arange(len(setting.pool)))
+    some = setting.utilities(goal)
+    np.testing.assert_allclose(some, everything[setting.rows], rtol=1e-12)
+    confused = setting.utilities(
+        goal, reference=(setting.pool[setting.rows], setting.dev_y[: len(setting.rows)])
+    )
+    assert relative(confused, some) > 0.1
+
+
+@pytest.mark.parametrize("goal", ["ent", "fir", "dev"])
+def test_scores_in_a_run_take_the_whole_initial_pool_as_reference(goal):
+    """The same through `GoalOrientedUtility`, which chooses the reference itself."""
+    setting = Setting(3, "fixed_C", False)
+    scorer = goralx.GoalOrientedUtility(
+        build("goal", goal),
+        build("operator", "max"),
+        build("utility", "influence"),
+        setting.model,
+        goralx.Labelled(setting.dev_X, setting.dev_y),
+    )
+    pool = goralx.Reference(setting.fit, setting.pool)
+    scores = scorer(goralx.Candidates(pool, setting.rows, setting.labelled, 0.0))
+    np.testing.assert_array_equal(scores.U, setting.utilities(goal))
+    np.testing.assert_array_equal(scores.utility, scores.U.max(axis=1))
+
+
+@pytest.mark.parametrize("K", [2, 4])
+@pytest.mark.parametrize("goal", GOALS)
+def test_float32_pool_gives_the_same_utilities(K, goal):
+    setting = Setting(K, "fixed_C", False)
+    pool = setting.pool.astype(np.float32)
+    reference = None if goal == "dev" else (pool, None)
+    single = setting.utilities(goal, pool=pool, reference=reference)
+    assert single.dtype == np.float64
+    assert relative(single, setting.utilities(goal)) < 5e-6
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_scikit_learns_fit_gives_the_same_utilities(K):
+    setting = Setting(K, "fixed_C", False)
+    ours = setting.utilities("ent")
+    setting.fit = build("model", "sklearn", C=C).fit(setting.labelled, K)
+    assert relative(setting.utilities("ent"), ours) < 1e-4
