@@ -96,13 +96,23 @@ class Registry:
             raise PluginError(f"{group}={name}: {error}") from error
 
     def observe(self, round: Round) -> dict[str, float]:
-        """Metrics that plugins add to a round; the same name from two plugins is an error."""
+        """Metrics that plugins add to a round; an error in one of them is raised with its name."""
         metrics: dict[str, float] = {}
-        for extra in self.manager.hook.observe_round(round=round):
-            for name, value in (extra or {}).items():
+        for hook in self.manager.hook.observe_round.get_hookimpls():
+            try:
+                extra: Any = hook.function(*[round] * len(hook.argnames)) or {}
+                given = {name: float(value) for name, value in extra.items()}
+            except Exception as error:
+                raise PluginError(
+                    f"observe_round of plugin '{hook.plugin_name}': {type(error).__name__}: {error}"
+                ) from error
+            for name in given:
                 if name in metrics or name in round.metrics:
-                    raise PluginError(f"metric '{name}' is given twice by observe_round")
-                metrics[name] = float(value)
+                    raise PluginError(
+                        f"observe_round of plugin '{hook.plugin_name}' gives metric '{name}', "
+                        "which is there already; call it otherwise"
+                    )
+            metrics |= given
         return metrics
 
 
@@ -173,7 +183,7 @@ def _try(broken: list[BrokenPlugin], origin: str, register: Callable[[], None]) 
         register()
     except Clash:
         raise
-    except Exception as error:  # a third party's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a third party's module may raise anything
         if os.environ.get("GORALX_STRICT_PLUGINS") == "1":
             raise
         line = f"{type(error).__name__}: {' '.join(str(error).split())}"
