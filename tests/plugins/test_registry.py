@@ -284,3 +284,12 @@ def test_an_observer_whose_metric_is_no_number_is_named(site):
     registered = observers(site, sad="return {'mine/x': 'many'}")
     with pytest.raises(PluginError, match=r"goralx_sad.*ValueError"):
         registered.observe(ROUND)
+
+
+@pytest.mark.parametrize("group", HOOKS)
+def test_every_hook_takes_a_component(site, group):
+    hook = f"@goralx.hookimpl\ndef {HOOKS[group]}(register):\n    register('mine', Certain)\n"
+    site.install("goralx-mine", "1.0", dedent(GOAL) + hook)
+    registered = found()
+    assert registered.component(group, "mine").origin == "goralx-mine 1.0"
+    assert registered.build(group, "mine", {"weight": 3.0}).weight == 3.0
