@@ -1,0 +1,1 @@
+"""What a finished run says: numbers of its learning curve, and pictures."""
