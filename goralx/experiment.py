@@ -21,7 +21,7 @@ from .components import (
     Array,
     Candidates,
     FittedModel,
-    LogitGoal,
+    Goal,
     Model,
     Query,
     Reference,
@@ -32,6 +32,7 @@ from .data import Instance, Labelled, Labels, Oracle, Rows, streams
 from .errors import BadInput, Incompatible
 from .goal_utility import GoalOrientedUtility, Scores, check_goal_reference, goal_value
 
+TRUST_QUANTILES = (0.5, 0.95, 1.0)
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -108,7 +109,7 @@ class Experiment:
     model: Model
     strategy: Strategy
     utility: GoalOrientedUtility | None
-    monitors: Mapping[str, LogitGoal]
+    monitors: Mapping[str, Goal]
     goal: str
     batch_size: int = 10
     n_queries: int = 1000
@@ -125,6 +126,10 @@ class Experiment:
             raise BadInput(f"guard={self.guard}; allowed: warn, error")
         if self.strategy.uses_goal and self.utility is None:
             raise Incompatible(f"strategy {type(self.strategy).__name__} needs a goal")
+        if self.goal not in self.monitors:
+            raise Incompatible(
+                f"goal '{self.goal}' is not measured; monitors: {', '.join(sorted(self.monitors))}"
+            )
         for goal in self.monitors.values():
             check_goal_reference(goal, self.dev)
 
@@ -186,12 +191,13 @@ class Experiment:
         done = left <= 0 or (self.stop.min_gain is not None and state.idle >= self.stop.patience)
         unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
         candidates = Candidates(pool, unlabelled, labelled, 1.0 - left / self.budget, self.seed)
-        selection, scores = Selection(np.empty(0, dtype=np.int64)), None
+        selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
         if not done:
             query = self._query(candidates, min(self.batch_size, left), state.rng, oracle)
-            selection = self._checked(self.strategy.select(query), len(candidates))
+            selection = self._checked(self.strategy.select(query), query)
             scores = query.scores if self.strategy.uses_goal else None
-            if scores is not None and scores.vacuous:
+            if scores is not None and scores.vacuous and len(candidates) > 1:  # one is no choice
+                vacuous = True
                 self._say_vacuous(scores, first=not state.vacuous)
                 at_random = state.rng.permutation(len(candidates))[: query.batch_size]
                 selection = Selection(at_random, selection.utility)
@@ -210,7 +216,7 @@ class Experiment:
             tau=tau,
             idle=state.idle + 1 if predicted < (self.stop.min_gain or 0.0) * abs(tau) else 0,
             done=done,
-            vacuous=state.vacuous or (scores is not None and scores.vacuous),
+            vacuous=state.vacuous or vacuous,
         )
         metrics = {
             **test_metrics(model, instance.labelled(instance.test)),
@@ -240,8 +246,9 @@ class Experiment:
     def full_pool_accuracy(self) -> float:
         """Test accuracy of the model fit on init and the whole pool: what there is to reach."""
         instance = self.instance
+        start = self.model.fit(instance.labelled(instance.init), instance.n_classes)
         rows = np.concatenate([instance.init, instance.pool])
-        model = self.model.fit(instance.labelled(rows), instance.n_classes)
+        model = self.model.fit(instance.labelled(rows), instance.n_classes, previous=start)
         return test_metrics(model, instance.labelled(instance.test))["test/accuracy"]
 
     def _query(
@@ -249,7 +256,7 @@ class Experiment:
     ) -> Query:
         ids = self.instance.pool[candidates.rows]
         y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
-        return Query(candidates, b, rng, y_true, self.utility)
+        return Query(candidates, b, rng, y_true, self.utility if self.strategy.uses_goal else None)
 
     def _say_vacuous(self, scores: Scores, *, first: bool) -> None:
         assert self.utility is not None
@@ -263,16 +270,26 @@ class Experiment:
         if first:
             warnings.warn(f"{message}; selecting at random", VacuousUtility, stacklevel=4)
 
-    def _checked(self, selection: Selection, n_candidates: int) -> Selection:
+    def _checked(self, selection: Selection, query: Query) -> Selection:
         """A strategy's selection, or an error that says what is wrong with it."""
-        rows = np.asarray(selection.rows, dtype=np.int64)
-        valid = (rows >= 0).all() and (rows < n_candidates).all()
-        if not valid or len(rows) == 0 or len(np.unique(rows)) != len(rows):
+        name, n = type(self.strategy).__name__, len(query.candidates)
+        rows = np.asarray(selection.rows)
+        integers = rows.ndim == 1 and rows.dtype.kind in "iu"
+        if (
+            not (integers and 0 < len(rows) <= query.batch_size)
+            or not (rows.min() >= 0 and rows.max() < n)
+            or len(np.unique(rows)) != len(rows)
+        ):
             raise BadInput(
-                f"strategy {type(self.strategy).__name__} chose {rows.tolist()}; expected at "
-                f"least one, all different, of the candidates 0..{n_candidates - 1}"
+                f"strategy {name} chose {np.array2string(rows, threshold=20)}; expected 1 to "
+                f"{query.batch_size} row numbers, all different, of the candidates 0..{n - 1}"
             )
-        return Selection(rows, selection.utility)
+        if selection.utility is not None and np.shape(selection.utility) != (n,):
+            raise BadInput(
+                f"strategy {name} gave utilities of shape {np.shape(selection.utility)}; "
+                f"expected ({n},), one a candidate, or None"
+            )
+        return Selection(rows.astype(np.int64, copy=False), selection.utility)
 
 
 @dataclass(frozen=True)
@@ -318,14 +335,20 @@ def test_metrics(model: FittedModel, test: Labelled) -> dict[str, float]:
 
 
 def utility_metrics(utility: Array | None, scores: Scores | None) -> dict[str, float]:
-    """Quantiles of the utility over the candidates, its spread and the noise in it."""
-    values = np.full(len(QUANTILES), np.nan) if utility is None else np.quantile(utility, QUANTILES)
+    """Quantiles of the utility over the candidates, its spread, the noise in it, and its trust."""
+    values = np.full(len(QUANTILES), np.nan)
+    if utility is not None:
+        values = np.nanquantile(utility, QUANTILES)
     named = {
         f"utility/q{round(100 * q):03d}": float(v) for q, v in zip(QUANTILES, values, strict=True)
     }
     nothing = float("nan")
+    kappa = [nothing] * len(TRUST_QUANTILES)
+    if scores is not None and scores.trust is not None:
+        kappa = np.quantile(scores.trust, TRUST_QUANTILES).tolist()
     return {
         **named,
         "utility/spread": scores.spread if scores is not None else nothing,
         "utility/noise": scores.noise if scores is not None else nothing,
+        **{f"trust/kappa_q{round(100 * q):03d}": k for q, k in zip(TRUST_QUANTILES, kappa)},
     }

@@ -20,9 +20,9 @@ def blobs(rng, n, d, n_classes, spread=1.0):
     return centres[y] + rng.normal(size=(n, d)), y
 
 
-def instance(seed=0, n_classes=3, pool=60, init=12, test=30, d=3, dev=0.2):
+def instance(seed=0, n_classes=3, pool=60, init=12, test=30, d=3, dev=0.2, spread=1.0):
     rng = np.random.default_rng(seed)
-    X, y = blobs(rng, pool + init + test, d, n_classes)
+    X, y = blobs(rng, pool + init + test, d, n_classes, spread)
     drawn = goralx.make_instance("blobs", X, y, rng=rng, n_init=init, n_test=test)
     return drawn.with_dev(dev, rng) if dev else drawn
 

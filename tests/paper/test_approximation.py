@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -68,7 +70,7 @@ def test_the_error_is_of_second_order_in_n(goal, regime, K, intercept):
             for k in range(K)
         ]
         scaled.append(copies**2 * np.array(errors))
-    changes = [np.abs(b - a).max() / np.abs(b).max() for a, b in zip(scaled, scaled[1:])]
+    changes = [np.abs(b - a).max() / np.abs(b).max() for a, b in pairwise(scaled)]
     shown = ", ".join(f"{c:.1%}" for c in changes)
     print(f"{goal} {regime} K={K} intercept={intercept}: n^2 error changes by {shown}")
     assert np.abs(scaled[-1]).max() > 1e-3  # there is an error to speak of
@@ -122,7 +124,7 @@ def test_a_wrong_pairing_of_regimes_never_gets_there(K):
 
 @pytest.mark.parametrize("operator", ["max", "min", "average", "oracle"])
 def test_resolved_utilities_approximate_equation_1(operator):
-    """pi_goal of Eq. 1 by retraining under each label; many labels, so that first order is close."""
+    """pi_goal of Eq. 1 by retraining under each label, with labels enough for first order."""
     setting = Setting(2, "fixed_C", False)
     copies = 32
     U = utilities_of_copies(setting, "ent", copies)

@@ -30,7 +30,7 @@ every_regime = pytest.mark.parametrize("regime", ["fixed_C", "fixed_lambda"])
     st.floats(1e-3, 1e3),
 )
 def test_remark_1_for_any_direction(seed, K, intercept, regime, C):
-    """Any goal is some direction v: E_y[v' grad R] is 0, or lambda v.theta with the penalty in R."""
+    """Any goal is a direction v: E_y[v' grad R] is 0, or lambda v.theta with the penalty in R."""
     rng = np.random.default_rng(seed)
     X, y = blobs(rng, 12, 3, K)
     pool = rng.normal(size=(9, 3)) * 4
@@ -58,7 +58,7 @@ def test_remark_1_for_any_direction(seed, K, intercept, regime, C):
 @every_regime
 @pytest.mark.parametrize("K", [2, 3])
 def test_remark_1_in_a_run_is_noticed(goal, regime, K):
-    """Through every part that a run uses, whichever the goal: the scores call themselves vacuous."""
+    """Through every part that a run uses, whichever the goal: scores call themselves vacuous."""
     setting = Setting(K, regime, False)
     dev = goralx.Labelled(setting.dev_X, setting.dev_y)
     pool = goralx.Reference(setting.fit, setting.pool)
