@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -61,7 +61,10 @@ class FittedModel(Protocol):
 
 @runtime_checkable
 class Model(Protocol):
-    """Fits. ``capabilities`` names what its fits can do beyond `FittedModel`: "logit_variance".
+    """Fits. ``capabilities`` names what its fits can do beyond `FittedModel`:
+
+    "logit_variance" (``logit_variance(X) -> (N, K)``), "expansion" (``expansion(regime, n_new)``, a
+    `goralx.core.curvature.Expansion`, and ``retrained(X_new, y_new, regime)``, exact refits).
 
     ``regime`` says what one more sample does to the penalty: under ``fixed_C`` lambda = 1/(nC)
     shrinks as n grows, under ``fixed_lambda`` it stays and every sample brings its share (Eq. 6).
@@ -82,30 +85,6 @@ class Model(Protocol):
     ) -> FittedModel: ...
 
 
-class LogitGoal(ABC):
-    """A goal tau (Sec. 2.1), the higher the better, that sees the model through its predictions.
-
-    ``reference`` is what it is measured on: "pool" (the initial pool, features only, the same in
-    every round so that tau is comparable) or "dev" (the dev set, with labels).
-    """
-
-    reference: ClassVar[Literal["pool", "dev"]] = "pool"
-
-    @abstractmethod
-    def value_and_logit_gradient(
-        self, log_P: Array, X: Features, y: Labels | None
-    ) -> tuple[float, Array]:
-        """tau, and its gradient with respect to the logits (M, K).
-
-        log_P (M, K) are the log predictions of the reference X (M, d, without the constant); y (M,)
-        are its labels for a dev goal and None for a pool goal. Rows of the gradient sum to zero.
-        """
-
-    def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
-        """tau alone."""
-        return self.value_and_logit_gradient(log_P, X, y)[0]
-
-
 @dataclass(frozen=True)
 class Reference:
     """Samples seen through one fitted model: X (M, d), labels or None, and the predictions."""
@@ -118,6 +97,76 @@ class Reference:
     def log_P(self) -> Array:
         """log P(y | x), (M, K)."""
         return self.model.log_proba(self.X)
+
+
+class Goal(ABC):
+    """A goal tau (Sec. 2.1), the higher the better.
+
+    ``reference`` is what it is measured on: "pool" (the initial pool, features only, the same in
+    every round so that tau is comparable) or "dev" (the dev set, with labels).
+    """
+
+    reference: ClassVar[Literal["pool", "dev"]] = "pool"
+    needs_model: ClassVar[frozenset[str]] = frozenset()
+    """Capabilities that it asks of the model."""
+
+    @abstractmethod
+    def measure(self, reference: Reference) -> float:
+        """tau of the model that the reference is seen through."""
+
+
+class PredictionGoal(Goal):
+    """A goal that sees the model through its predictions only; it need not be differentiable.
+
+    Without a gradient only ``utility=lookahead`` and ``utility=retrain`` can work with it.
+    """
+
+    reduction: ClassVar[Literal["sum", "mean"]] = "sum"
+    """Over the reference: a sum grows with it, and is scaled when a part stands for the whole."""
+
+    @abstractmethod
+    def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
+        """tau from the reference's log predictions (M, K), features (M, d), labels (M,) or None."""
+
+    def measure(self, reference: Reference) -> float:
+        return self.value(reference.log_P, reference.X, reference.y)
+
+
+class LogitGoal(PredictionGoal):
+    """A goal with a gradient with respect to the logits: what nearly every goal extends."""
+
+    @abstractmethod
+    def value_and_logit_gradient(
+        self, log_P: Array, X: Features, y: Labels | None
+    ) -> tuple[float, Array]:
+        """tau, and its gradient with respect to the logits (M, K).
+
+        log_P (M, K) are the log predictions of the reference X (M, d), without the constant; y (M,)
+        are its labels for a dev goal and None for a pool goal. Rows of the gradient sum to zero.
+        """
+
+    def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:
+        """Second derivative with respect to each sample's logits (M, K, K); optional.
+
+        ``utility=implicit`` needs it. Rows and columns sum to zero.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives no logit_hessian")
+
+    def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
+        return self.value_and_logit_gradient(log_P, X, y)[0]
+
+
+class DesignGoal(Goal):
+    """A criterion of experimental design: it depends on which samples are labelled, not on labels.
+
+    No label is unknown to it, so that neither a label operator nor an estimator is asked.
+    """
+
+    needs_model: ClassVar[frozenset[str]] = frozenset({"expansion"})
+
+    @abstractmethod
+    def gains(self, candidates: Candidates, reference: Reference, *, regime: str) -> Array:
+        """By how much labelling each candidate, whatever its label, raises tau: (N,)."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +201,10 @@ class Candidates:
         """Derivative of the candidates' logits along v: (N, K). The pool is never copied."""
         return self.model.pushforward(self.pool.X, v)[self.rows]
 
+    def subset(self, positions: Rows) -> Candidates:
+        """Only the candidates at these positions."""
+        return replace(self, rows=self.rows[positions])
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -180,28 +233,42 @@ class LabelOperator(ABC):
 
 @dataclass(frozen=True)
 class Utilities:
-    """U (N, K), and the relative error that the solver left in it."""
+    """U (N, K), the relative error that solvers left in it, and how far it may be believed.
+
+    ``trust`` (N,) is kappa, the largest move of a candidate's own logits under any label, or None
+    where it was not worked out: below 0.05 first order is fine, above 2 only retraining is.
+    """
 
     U: Array
     relative_error: float
+    trust: Array | None = None
 
 
 class UtilityEstimator(ABC):
-    """pi(x) under every label: how the effect of one more sample on the goal is worked out."""
+    """pi(x) under every label: how the effect of one more sample on the goal is worked out.
+
+    An estimator that costs much per candidate has a field ``screen``: the influence utility ranks
+    the pool, and only that many of the best are looked at again (None: all of them).
+    """
 
     needs_model: ClassVar[frozenset[str]] = frozenset()
-    needs_logit_gradient: ClassVar[bool] = True
+    needs: ClassVar[Literal["value", "gradient", "hessian"]] = "gradient"
+    """What it asks of a goal: `PredictionGoal`, `LogitGoal`, or one with a ``logit_hessian``."""
+    screen: int | None = None
 
     @abstractmethod
     def utilities(
-        self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
+        self, candidates: Candidates, goal: Any, reference: Reference, *, regime: str
     ) -> Utilities:
         """tau(theta_(x, y)) - tau(theta), estimated, for every candidate and label: (N, K)."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """``rows`` (b,): places among the candidates, best first; ``utility`` (N,) of all, or None."""
+    """``rows`` (b,): places among the candidates, best first; ``utility`` (N,) of all, or None.
+
+    A utility of NaN says that a candidate was not looked at.
+    """
 
     rows: Rows
     utility: Array | None = None
@@ -239,7 +306,7 @@ class Query:
         return self.score(self.candidates)
 
     def top(self, utility: Array) -> Selection:
-        """The ``batch_size`` best by ``utility`` (N,), ties broken at random."""
+        """The ``batch_size`` best by ``utility`` (N,), ties broken at random, NaN never chosen."""
         return Selection(top_b(utility, self.batch_size, self.rng), utility)
 
 
@@ -289,9 +356,15 @@ class Tracker(Protocol):
         """Begin to follow a run, or take up one that is resumed (``run.directory`` is known)."""
 
 
+def has_logit_hessian(goal: Goal) -> bool:
+    """Whether a goal overrides `LogitGoal.logit_hessian`."""
+    return isinstance(goal, LogitGoal) and type(goal).logit_hessian is not LogitGoal.logit_hessian
+
+
 def top_b(utility: Array, b: int, rng: np.random.Generator) -> Rows:
-    """Positions of the b largest of (N,), best first, ties in random order."""
-    if not np.isfinite(utility).all():
-        raise BadInput("a utility is NaN or infinite; every candidate needs a finite one")
-    order = rng.permutation(len(utility))
+    """Positions of the b largest of (N,), best first, ties in random order; NaN is passed over."""
+    known = np.flatnonzero(~np.isnan(utility))
+    if not np.isfinite(utility[known]).all():
+        raise BadInput("a utility is infinite; every candidate needs a finite one")
+    order = rng.permutation(known)
     return order[np.argsort(-utility[order], kind="stable")[:b]]

@@ -21,7 +21,7 @@ from .components import (
     Array,
     Candidates,
     FittedModel,
-    LogitGoal,
+    Goal,
     Model,
     Query,
     Reference,
@@ -32,6 +32,7 @@ from .data import Instance, Labelled, Labels, Oracle, Rows, streams
 from .errors import BadInput, Incompatible
 from .goal_utility import GoalOrientedUtility, Scores, check_goal_reference, goal_value
 
+TRUST_QUANTILES = (0.5, 0.95, 1.0)
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -108,7 +109,7 @@ class Experiment:
     model: Model
     strategy: Strategy
     utility: GoalOrientedUtility | None
-    monitors: Mapping[str, LogitGoal]
+    monitors: Mapping[str, Goal]
     goal: str
     batch_size: int = 10
     n_queries: int = 1000
@@ -334,14 +335,20 @@ def test_metrics(model: FittedModel, test: Labelled) -> dict[str, float]:
 
 
 def utility_metrics(utility: Array | None, scores: Scores | None) -> dict[str, float]:
-    """Quantiles of the utility over the candidates, its spread and the noise in it."""
-    values = np.full(len(QUANTILES), np.nan) if utility is None else np.quantile(utility, QUANTILES)
+    """Quantiles of the utility over the candidates, its spread, the noise in it, and its trust."""
+    values = np.full(len(QUANTILES), np.nan)
+    if utility is not None:
+        values = np.nanquantile(utility, QUANTILES)
     named = {
         f"utility/q{round(100 * q):03d}": float(v) for q, v in zip(QUANTILES, values, strict=True)
     }
     nothing = float("nan")
+    kappa = [nothing] * len(TRUST_QUANTILES)
+    if scores is not None and scores.trust is not None:
+        kappa = np.quantile(scores.trust, TRUST_QUANTILES).tolist()
     return {
         **named,
         "utility/spread": scores.spread if scores is not None else nothing,
         "utility/noise": scores.noise if scores is not None else nothing,
+        **{f"trust/kappa_q{round(100 * q):03d}": k for q, k in zip(TRUST_QUANTILES, kappa)},
     }

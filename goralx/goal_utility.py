@@ -15,11 +15,15 @@ import numpy as np
 from .components import (
     Array,
     Candidates,
+    DesignGoal,
+    Goal,
     LabelOperator,
     LogitGoal,
     Model,
+    PredictionGoal,
     Reference,
     UtilityEstimator,
+    has_logit_hessian,
 )
 from .data import Labelled, Labels, Rows
 from .errors import BadInput, Incompatible
@@ -30,20 +34,23 @@ FIT_NOISE = 1e-8
 
 @dataclass(frozen=True)
 class Scores:
-    """What a round knows of its candidates.
+    """What a round knows of its N candidates.
 
-    ``U`` (N, K) under every label, ``utility`` (N,) resolved, ``noise`` the absolute error that
-    fit and solver leave in a utility.
+    ``U`` (n, K) under every label and ``utility`` (N,) resolved, NaN where a candidate was not
+    looked at; ``looked_at`` (n,) are the positions that were. ``noise`` is the absolute error that
+    fit and solver leave in a utility, ``trust`` (n,) the estimator's kappa or None.
     """
 
     U: Array
     utility: Array
     noise: float
+    looked_at: Rows
+    trust: Array | None = None
 
     @cached_property
     def spread(self) -> float:
-        """Largest minus smallest utility over the candidates."""
-        return float(np.ptp(self.utility))
+        """Largest minus smallest utility over the candidates looked at."""
+        return float(np.ptp(self.utility[self.looked_at]))
 
     @property
     def vacuous(self) -> bool:
@@ -55,36 +62,54 @@ class Scores:
 class GoalOrientedUtility:
     """Goal, label operator and estimator, with the dev set if the goal is measured there.
 
-    Raises `Incompatible`, with the way out, where they make no sense together or with the model.
+    ``first_order`` ranks the pool where the estimator looks only at the best. Raises
+    `Incompatible`, with the way out, where they make no sense together or with the model.
     """
 
-    goal: LogitGoal
+    goal: Goal
     operator: LabelOperator
     estimator: UtilityEstimator
     model: Model
     dev: Labelled | None = None
     reveal: Callable[[Rows], Labels] | None = None
+    first_order: UtilityEstimator | None = None
 
     def __post_init__(self) -> None:
         check_goal_reference(self.goal, self.dev)
-        for part in (self.operator, self.estimator):
+        design = isinstance(self.goal, DesignGoal)
+        asking = (self.goal,) if design else (self.goal, self.operator, self.estimator)
+        for part in asking:
             missing = part.needs_model - self.model.capabilities
             if missing:
                 raise Incompatible(
                     f"{type(part).__name__} asks {', '.join(sorted(missing))} of the model, which "
                     f"{type(self.model).__name__} cannot give; use model=softmax"
                 )
-        if self.estimator.needs_logit_gradient and not hasattr(
-            self.goal, "value_and_logit_gradient"
-        ):
-            raise Incompatible(
-                f"goal {type(self.goal).__name__} has no gradient, which "
-                f"{type(self.estimator).__name__} needs; give it value_and_logit_gradient"
-            )
+        if design:
+            return
+        self._check_goal_and_estimator()
         if self.operator.needs_ground_truth and self.reveal is None:
             raise Incompatible(
                 f"operator {type(self.operator).__name__} needs the true labels of the pool, which "
                 "exist only in a simulated run; use max, min, average or annealed"
+            )
+
+    def _check_goal_and_estimator(self) -> None:
+        goal, estimator = type(self.goal).__name__, type(self.estimator).__name__
+        if not isinstance(self.goal, PredictionGoal):
+            raise Incompatible(f"goal {goal} is neither a PredictionGoal nor a DesignGoal")
+        gradient = isinstance(self.goal, LogitGoal)
+        screens = self.estimator.screen is not None
+        if not gradient and (self.estimator.needs != "value" or screens):
+            raise Incompatible(
+                f"goal {goal} has no gradient, which "
+                f"{'screening' if screens else estimator} needs; "
+                "use utility=lookahead or utility=retrain with utility.screen=null"
+            )
+        if self.estimator.needs == "hessian" and not has_logit_hessian(self.goal):
+            raise Incompatible(
+                f"goal {goal} gives no logit_hessian, which {estimator} needs; "
+                "use utility=lookahead or utility=retrain"
             )
 
     def reference(self, pool: Reference) -> Reference:
@@ -93,25 +118,48 @@ class GoalOrientedUtility:
 
     def __call__(self, candidates: Candidates) -> Scores:
         """Score the candidates; see `Scores`."""
-        estimate = self.estimator.utilities(
-            candidates, self.goal, self.reference(candidates.pool), regime=self.model.regime
-        )
+        everyone = np.arange(len(candidates))
+        if isinstance(self.goal, DesignGoal):
+            reference = self.reference(candidates.pool)
+            gains = self.goal.gains(candidates, reference, regime=self.model.regime)
+            U = np.repeat(gains[:, None], candidates.model.n_classes, axis=1)
+            return Scores(U, self._finite(gains), float(np.abs(gains).max()) * FIT_NOISE, everyone)
+        screen = self.estimator.screen
+        if screen is None or screen >= len(candidates) or self.first_order is None:
+            return self._scores(self.estimator, candidates)
+        ranked = self._scores(self.first_order, candidates)
+        best = np.sort(np.argsort(-ranked.utility, kind="stable")[:screen])
+        closer = self._scores(self.estimator, candidates.subset(best))
+        utility = np.full(len(candidates), np.nan)
+        utility[best] = closer.utility
+        return Scores(closer.U, utility, closer.noise, best, closer.trust)
+
+    def _scores(self, estimator: UtilityEstimator, candidates: Candidates) -> Scores:
+        reference, regime = self.reference(candidates.pool), self.model.regime
+        estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
+        utility = self._finite(self.resolve(estimate.U, candidates))
+        noise = float(np.abs(estimate.U).max()) * (FIT_NOISE + estimate.relative_error)
+        return Scores(estimate.U, utility, noise, np.arange(len(candidates)), estimate.trust)
+
+    def resolve(self, U: Array, candidates: Candidates) -> Array:
+        """The operator's utility (N,) from utilities under every label U (N, K)."""
         y_true = None
         if self.operator.needs_ground_truth and self.reveal is not None:
             y_true = self.reveal(candidates.rows)
         log_Q = self.operator.beliefs(candidates)
-        utility = self.operator(estimate.U, log_Q, y_true, candidates.progress)
+        return self.operator(U, log_Q, y_true, candidates.progress)
+
+    def _finite(self, utility: Array) -> Array:
         if not np.isfinite(utility).all():
             bad = int(np.flatnonzero(~np.isfinite(utility))[0])
             raise BadInput(
                 f"goal {type(self.goal).__name__} with operator {type(self.operator).__name__} "
                 f"gives the utility {utility[bad]} (candidate {bad}); every one must be finite"
             )
-        noise = float(np.abs(estimate.U).max()) * (FIT_NOISE + estimate.relative_error)
-        return Scores(estimate.U, utility, noise)
+        return utility
 
 
-def check_goal_reference(goal: LogitGoal, dev: Labelled | None) -> None:
+def check_goal_reference(goal: Goal, dev: Labelled | None) -> None:
     """A dev goal without dev labels is refused."""
     if goal.reference == "dev" and not (dev is not None and len(dev)):
         raise Incompatible(
@@ -120,7 +168,7 @@ def check_goal_reference(goal: LogitGoal, dev: Labelled | None) -> None:
         )
 
 
-def goal_reference(goal: LogitGoal, pool: Reference, dev: Labelled | None) -> Reference:
+def goal_reference(goal: Goal, pool: Reference, dev: Labelled | None) -> Reference:
     """The reference that a goal names."""
     if goal.reference == "pool":
         return pool
@@ -129,7 +177,6 @@ def goal_reference(goal: LogitGoal, pool: Reference, dev: Labelled | None) -> Re
     return Reference(pool.model, dev.X, dev.y)
 
 
-def goal_value(goal: LogitGoal, pool: Reference, dev: Labelled | None) -> float:
+def goal_value(goal: Goal, pool: Reference, dev: Labelled | None) -> float:
     """tau of the model that ``pool`` is seen through."""
-    reference = goal_reference(goal, pool, dev)
-    return goal.value(reference.log_P, reference.X, reference.y)
+    return goal.measure(goal_reference(goal, pool, dev))

@@ -174,6 +174,7 @@ def _prepare(
             _component("utility", utility),
             learner,
             dev,
+            first_order=registry().build("utility", "influence"),
         )
     check_labelled(labelled.y, [str(c) for c in classes], "y_labelled")
     fitted = learner.fit(labelled, len(classes))

@@ -33,6 +33,9 @@ class NegativeDevLoss(goralx.LogitGoal):
         gradient[rows, y] += 1.0
         return float(log_P[rows, y].sum()), gradient
 
+    def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:
+        return -fisher_information(np.exp(log_P))
+
 
 @dataclass(frozen=True)
 class NegativeEntropy(goralx.LogitGoal):
@@ -48,6 +51,13 @@ class NegativeEntropy(goralx.LogitGoal):
         negative_entropy = (P * log_P).sum(axis=1, keepdims=True)
         return float(negative_entropy.sum()), P * (log_P - negative_entropy)
 
+    def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:
+        P = np.exp(log_P)
+        pa = P * (log_P - (P * log_P).sum(axis=1, keepdims=True))
+        cross = pa[:, :, None] * P[:, None, :]
+        hessian = -(P[:, :, None] * P[:, None, :]) - cross - cross.transpose(0, 2, 1)
+        return add_to_diagonal(hessian, pa + P)
+
 
 @dataclass(frozen=True)
 class NegativeFisherInformation(goralx.LogitGoal):
@@ -56,6 +66,8 @@ class NegativeFisherInformation(goralx.LogitGoal):
     |x|^2 includes the constant 1 of the intercept unless ``include_intercept`` is false. Eq. 8 adds
     tr(lambda I), which does not depend on theta and drifts as n grows: it is left out.
     """
+
+    reduction: ClassVar[Literal["sum", "mean"]] = "mean"
 
     include_intercept: bool = True
 
@@ -67,6 +79,28 @@ class NegativeFisherInformation(goralx.LogitGoal):
         norm = np.einsum("nd,nd->n", X, X, dtype=np.float64) + float(self.include_intercept)
         scale = norm[:, None] / len(X)
         return float((scale * (nu - 1.0)).sum()), 2.0 * scale * P * (P - nu)
+
+    def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:
+        P = np.exp(log_P)
+        nu = (P * P).sum(axis=1, keepdims=True)
+        norm = np.einsum("nd,nd->n", X, X, dtype=np.float64) + float(self.include_intercept)
+        cross = (P * P)[:, :, None] * P[:, None, :]
+        hessian = 3.0 * (nu * P)[:, :, None] * P[:, None, :]
+        hessian -= 2.0 * (cross + cross.transpose(0, 2, 1))
+        hessian = add_to_diagonal(hessian, P * (2.0 * P - nu))
+        return (2.0 / len(X)) * norm[:, None, None] * hessian
+
+
+def fisher_information(P: Array) -> Array:
+    """diag(p) - p p' of every row of P (M, K): (M, K, K)."""
+    return add_to_diagonal(-(P[:, :, None] * P[:, None, :]), P)
+
+
+def add_to_diagonal(matrices: Array, diagonals: Array) -> Array:
+    """Matrices (M, K, K), with diagonals (M, K) added in place."""
+    K = diagonals.shape[1]
+    matrices[:, np.arange(K), np.arange(K)] += diagonals
+    return matrices
 
 
 @goralx.hookimpl

@@ -28,7 +28,7 @@ class SoftmaxRegression:
     penalize_intercept: bool = False
     tolerance: float = 1e-8
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance", "expansion"})
 
     def __post_init__(self) -> None:
         check_options(self.C, self.regime)
@@ -68,7 +68,7 @@ class SklearnLogisticRegression:
     tolerance: float = 1e-8
     max_iter: int = 10000
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance", "expansion"})
 
     def __post_init__(self) -> None:
         check_options(self.C, self.regime)

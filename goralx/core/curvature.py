@@ -1,19 +1,111 @@
-"""How sure the model is of its logits: leverage under the curvature of what was labelled."""
+"""The curvature of what was labelled: what a new sample runs up against.
+
+Adding b samples to the n that were labelled, their objective (summed, not averaged) around the old
+optimum is, to second order, 1/2 (d - d0)' A (d - d0) in the change d of the parameters. A is its
+Hessian and d0 the pull of the penalty that new samples bring along: zero under ``fixed_C``. Under
+``fixed_lambda`` each brings l2/2 |theta_pen|^2, in A as well. Everything is in contrast coordinates
+phi, m = (K-1) D, and for a sample x, U = I (x) x maps phi to its K-1 logit contrasts.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .linear_solve import Array
 
+_BLOCK = 1 << 22  # floats in the temporaries of one block, 32 MB
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The labelled set around its optimum.
+
+    ``Q`` (K, K-1) contrasts; ``X`` (n, D) labelled samples with the constant; ``log_P`` (n, K)
+    their log predictions and ``targets`` (n, K) their labels, one-hot; ``phi`` (m,) the optimum;
+    ``B`` (m, m) the inverse of A; ``shift`` (m,) is d0.
+    """
+
+    Q: Array
+    X: Array
+    log_P: Array
+    targets: Array
+    phi: Array
+    B: Array
+    shift: Array
+
+    @cached_property
+    def logit_shift(self) -> bool:
+        """Whether d0 moves anything."""
+        return bool(self.shift.any())
+
+    def leverage(self, X: NDArray[np.floating]) -> Array:
+        """S(x) = U' B U for every row of X (N, d): (N, K-1, K-1)."""
+        return quadratic_form(X, self.B)
+
+    def shifted(self, X: NDArray[np.floating], log_P: Array) -> Array:
+        """Logits of X (N, d) after d0, from its log predictions (N, K)."""
+        if not self.logit_shift:
+            return log_P
+        rows = self.shift.reshape(-1, X.shape[1] + 1)
+        return log_P + (with_constant(X) @ rows.T) @ self.Q.T
+
+
+def with_constant(X: NDArray[np.floating]) -> Array:
+    """X (N, d) with the constant 1 as last column: (N, D), float64."""
+    return np.column_stack([np.asarray(X, dtype=np.float64), np.ones(len(X))])
+
+
+def quadratic_form(X: NDArray[np.floating], matrix: Array) -> Array:
+    """U' M U for every row of X (N, d) and a matrix M (m, m): (N, K-1, K-1)."""
+    rows = with_constant(X)
+    D = rows.shape[1]
+    blocks = matrix.reshape(len(matrix) // D, D, -1, D)
+    contrasts = len(blocks)
+    form = np.empty((len(rows), contrasts, contrasts))
+    for part in parts(len(rows), contrasts * contrasts * D):
+        left = np.tensordot(rows[part], blocks, axes=(1, 1))
+        form[part] = np.einsum("njkd,nd->njk", left, rows[part])
+    return form
+
+
+def weighted_gram(X: NDArray[np.floating], weights: Array) -> Array:
+    """sum_i W_i (x) x_i x_i' (m, m), for symmetric weights W (N, K-1, K-1) of rows X (N, d)."""
+    rows = with_constant(X)
+    D, contrasts = rows.shape[1], weights.shape[1]
+    gram = np.zeros((contrasts, D, contrasts, D))
+    for j in range(contrasts):
+        for k in range(j + 1):
+            block = (rows * weights[:, j, k, None]).T @ rows
+            gram[j, :, k, :] = block
+            gram[k, :, j, :] = block
+    return gram.reshape(contrasts * D, contrasts * D)
+
+
+def fisher(P: Array, Q: Array) -> Array:
+    """Q' (diag p - p p') Q for every row of P (N, K): (N, K-1, K-1)."""
+    mean = P @ Q
+    weighted = np.einsum("ka,nk,kb->nab", Q, P, Q, optimize=True)
+    difference: Array = weighted - mean[:, :, None] * mean[:, None, :]
+    return difference
+
+
+def parts(n: int, floats_a_row: int) -> Iterator[slice]:
+    """Slices of range(n) whose temporaries stay small."""
+    step = max(1, _BLOCK // max(1, floats_a_row))
+    for start in range(0, n, step):
+        yield slice(start, min(n, start + step))
+
 
 def logit_variance(X: NDArray[np.floating], covariance: Array, Q: Array) -> Array:
-    """Diagonal of S(x) = (I (x) x)' (nH)^-1 (I (x) x), for class-centred logits: (N, K).
+    """Diagonal of Q S(x) Q', for class-centred logits: (N, K).
 
-    ``covariance`` is (nH)^-1 in contrast coordinates (m, m) and Q (K, K-1) the contrasts; X (N, d)
-    is without the constant. S_kk is the posterior variance of logit k by Laplace's approximation
-    (MacKay, The evidence framework applied to classification networks, 1992).
+    ``covariance`` is (nH)^-1 (m, m) and X (N, d) is without the constant. S_kk is the posterior
+    variance of logit k by Laplace's approximation (MacKay 1992, doi:10.1162/neco.1992.4.5.720).
     """
     K, D = Q.shape[0], X.shape[1] + 1
     blocks = covariance.reshape(K - 1, D, K - 1, D)

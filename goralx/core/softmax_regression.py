@@ -20,10 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import helmert
 from scipy.special import log_softmax
 
-from .curvature import logit_variance
+from . import retraining
+from .curvature import Expansion, logit_variance
 from .linear_solve import Array, Factor, NotConverged, Solution, conjugate_gradients
 
 _CHUNK = 1 << 22  # floats in the temporary of one Hessian block, 32 MB
+_SPAN = 300  # coefficients of one retraining problem up to which a batch of them is cheaper
 _STALE = 8  # conjugate-gradient iterations beyond which a fresh factor is cheaper
 
 
@@ -246,6 +248,63 @@ class SoftmaxFit:
     def logit_variance(self, X: NDArray[np.floating]) -> Array:
         """Posterior variance of each class-centred logit, by Laplace's approximation: (N, K)."""
         return logit_variance(X, self._covariance, self.objective.Q)
+
+    def expansion(self, regime: str, n_new: int = 1) -> Expansion:
+        """The labelled set's summed objective around its optimum, as ``n_new`` samples join it.
+
+        Under ``fixed_C`` the summed penalty stays; under ``fixed_lambda`` each brings its share.
+        What `implicit`, lookahead and `retraining` start from; made once and kept.
+        """
+        n_shares = n_new if regime == "fixed_lambda" else 0
+        if n_shares not in self._expansions:
+            self._expansions[n_shares] = self._expand(n_shares)
+        return self._expansions[n_shares]
+
+    def retrained(
+        self, X_new: NDArray[np.floating], y_new: NDArray[np.int64], regime: str
+    ) -> Array:
+        """Exact change of phi (T, m) as X_new[t] (b, d) with labels y_new[t] (b,) join, for each t.
+
+        Many at once in the span of the samples while that is small, else one warm start after
+        another; both to a gradient of 1e-10.
+        """
+        T, b, _ = X_new.shape
+        if (self.n_labelled + b) * (self.n_classes - 1) <= _SPAN:
+            return retraining.retrained(self.expansion(regime, b), X_new, y_new)
+        objective = self.objective
+        n = self.n_labelled
+        l2 = self.l2 if regime == "fixed_lambda" else self.l2 * n / (n + b)
+        before, changes = objective.phi(self.theta), np.empty((T, objective.size))
+        for t in range(T):
+            refit = fit(
+                np.concatenate([objective.X[:, :-1], X_new[t]]),
+                np.concatenate([objective.y, y_new[t]]),
+                self.n_classes,
+                l2=l2,
+                penalize_intercept=objective.penalize_intercept,
+                previous=self,
+                tolerance=1e-10,
+            )
+            changes[t] = objective.phi(refit.theta) - before
+        return changes
+
+    def _expand(self, n_shares: int) -> Expansion:
+        objective = self.objective
+        phi = objective.phi(self.theta)
+        B, shift = self._covariance, np.zeros(objective.size)
+        if n_shares:
+            share = n_shares * np.tile(objective.decay, self.n_classes - 1)
+            A = self.n_labelled * objective.hessian(self._P)
+            A[np.diag_indices(len(A))] += share
+            B = Factor.of(A).solve(np.eye(len(A)))
+            shift = -B @ (share * phi)
+        log_P = objective.log_proba(phi)
+        targets = np.eye(self.n_classes)[objective.y]
+        return Expansion(objective.Q, objective.X, log_P, targets, phi, B, shift)
+
+    @cached_property
+    def _expansions(self) -> dict[int, Expansion]:
+        return {}
 
     def checkpoint(self) -> dict[str, Array]:
         """Arrays from which `restore` makes this fit again, bit for bit."""

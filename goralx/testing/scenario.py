@@ -88,4 +88,4 @@ def query(
 def _score(candidates: Candidates) -> Scores:
     """Utilities that depend on a candidate's features and predictions alone."""
     U = np.exp(candidates.log_P) * np.tanh(candidates.X.sum(axis=1, keepdims=True))
-    return Scores(U, U.max(axis=1), 1e-12)
+    return Scores(U, U.max(axis=1), 1e-12, np.arange(len(U)))

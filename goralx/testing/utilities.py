@@ -37,7 +37,8 @@ def check_is_utility(utility: UtilityEstimator) -> None:
     name = type(utility).__name__
     assert isinstance(utility, UtilityEstimator), f"let {name} extend goralx.UtilityEstimator"
     assert isinstance(utility.needs_model, frozenset), "needs_model is a frozenset of names"
-    assert isinstance(utility.needs_logit_gradient, bool), "needs_logit_gradient is True or False"
+    needs = ("value", "gradient", "hessian")
+    assert utility.needs in needs, f"needs is {utility.needs!r}, not one of {needs}"
 
 
 def check_shapes(utility: UtilityEstimator) -> None:
