@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ..components import Dataset, LabelOperator, LogitGoal, Model, Strategy, UtilityEstimator
+from ..components import Dataset, Goal, LabelOperator, Model, Strategy, UtilityEstimator
 from ..errors import unknown_name
 from . import common, datasets, goals, label_operators, models, strategies, utilities
 from .common import Check
@@ -41,7 +41,7 @@ def checks(group: str) -> tuple[Check, ...]:
     return CHECKS[group]
 
 
-def check_goal(goal: LogitGoal | type[LogitGoal], *, skip: Collection[str] = ()) -> None:
+def check_goal(goal: Goal | type[Goal], *, skip: Collection[str] = ()) -> None:
     """Run every check of a goal, given as an object or as a class that needs no arguments.
 
     ``skip`` names checks that do not apply. Raises `AssertionError` that names each failed check.

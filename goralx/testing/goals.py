@@ -1,55 +1,78 @@
-"""What a goal promises: a smooth function of the predictions, and its gradient."""
+"""What a goal promises: a function of the predictions, its gradient, and its curvature."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
 
-from ..components import Array, LogitGoal
+from ..components import Array, DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
 from ..data import Labels
 from .common import Check, global_generators_unused, require_array, require_close, untouched
-from .scenario import CLASSES, Predictions, predictions, saturated
+from .scenario import CLASSES, Predictions, candidates, predictions, saturated
 
 
-def check_is_goal(goal: LogitGoal) -> None:
-    """A goal extends goralx.LogitGoal and is measured on the "pool" or on a "dev" set."""
-    assert isinstance(goal, LogitGoal), f"let {type(goal).__name__} extend goralx.LogitGoal"
+def only_for(kind: Any) -> Callable[[Callable[[Any], None]], Check]:
+    """A check that goals of another kind pass: it asks for what they do not promise."""
+
+    def decorate(check: Callable[[Any], None]) -> Check:
+        @wraps(check)
+        def guarded(goal: Any) -> None:
+            if isinstance(goal, kind):
+                check(goal)
+
+        return guarded
+
+    return decorate
+
+
+def check_is_goal(goal: Goal) -> None:
+    """A goal extends goralx.LogitGoal (or its kin), and is measured on the "pool" or on "dev"."""
+    assert isinstance(goal, Goal), f"let {type(goal).__name__} extend goralx.LogitGoal"
     assert goal.reference in ("pool", "dev"), (
         f"reference = {goal.reference!r}; allowed: 'pool' (features only) or 'dev' (with labels)"
     )
 
 
-def check_shapes(goal: LogitGoal) -> None:
+@only_for(PredictionGoal)
+def check_shapes(goal: PredictionGoal) -> None:
     """The value is one finite float, the gradient a finite array (M, K); M = 1 is no exception."""
     for K in CLASSES:
         for M in (1, 7):
-            value, G = _at(goal, predictions(K, M))
-            assert isinstance(value, float), (
-                f"the value is a {type(value).__name__}; return a float"
-            )
+            sample = predictions(K, M)
+            value = _value(goal, sample)
+            assert isinstance(value, float), f"the value is a {type(value).__name__}; give a float"
             assert np.isfinite(value), f"the value is {value}"
-            require_array(G, (M, K), "the gradient")
+            if isinstance(goal, LogitGoal):
+                require_array(_gradient(goal, sample), (M, K), "the gradient")
 
 
+@only_for(LogitGoal)
 def check_gradient(goal: LogitGoal) -> None:
     """The gradient with respect to the logits agrees with five-point differences of the value."""
     for K in CLASSES:
         sample = predictions(K)
-        value, G = _at(goal, sample)
+        numeric = np.empty_like(sample.logits)
+        for i, k in np.ndindex(*numeric.shape):
+            numeric[i, k] = _difference(lambda s: np.float64(_value(goal, s)), sample, i, k)
         require_close(
-            G,
-            _numeric_gradient(goal, sample),
+            _gradient(goal, sample),
+            numeric,
             f"K={K}: the gradient and differences of the value disagree (differentiate "
             "with respect to the logits, not the probabilities)",
             rtol=1e-7,
-            scale=1e-3 * abs(value),
+            scale=1e-3 * abs(_value(goal, sample)),
         )
 
 
+@only_for(LogitGoal)
 def check_gradient_rows_sum_to_zero(goal: LogitGoal) -> None:
     """A constant added to all logits of a sample changes nothing: gradient rows sum to zero."""
     for K in CLASSES:
-        _, G = _at(goal, predictions(K))
+        G = _gradient(goal, predictions(K))
         require_close(
             G.sum(axis=1),
             np.zeros(len(G)),
@@ -58,97 +81,172 @@ def check_gradient_rows_sum_to_zero(goal: LogitGoal) -> None:
         )
 
 
+@only_for(LogitGoal)
+def check_logit_hessian(goal: LogitGoal) -> None:
+    """``logit_hessian``, where there is one, agrees with differences of the gradient (M, K, K)."""
+    if not has_logit_hessian(goal):
+        return
+    for K in CLASSES:
+        s = predictions(K)
+        numeric = np.empty((*s.logits.shape, K))
+        for i, k in np.ndindex(*s.logits.shape):
+            numeric[i, :, k] = _difference(lambda t, i=i: _gradient(goal, t)[i], s, i, k)
+        require_close(
+            goal.logit_hessian(s.log_P, s.X, _labels(goal, s)),
+            numeric,
+            f"K={K}: logit_hessian and differences of the gradient disagree",
+            rtol=1e-7,
+        )
+
+
+@only_for(LogitGoal)
 def check_value_alone(goal: LogitGoal) -> None:
     """``value`` is the value of ``value_and_logit_gradient``."""
     for K in CLASSES:
         s = predictions(K)
-        alone = goal.value(s.log_P, s.X, _labels(goal, s))
-        require_close(alone, _at(goal, s)[0], f"K={K}: value() disagrees with the other method")
+        both = goal.value_and_logit_gradient(s.log_P, s.X, _labels(goal, s))[0]
+        require_close(_value(goal, s), both, f"K={K}: value() disagrees with the other method")
 
 
-def check_sample_order(goal: LogitGoal) -> None:
+@only_for(PredictionGoal)
+def check_reduction(goal: PredictionGoal) -> None:
+    """Every sample twice: a goal whose ``reduction`` is "sum" doubles, one of "mean" stays."""
+    factors = {"sum": 2.0, "mean": 1.0}
+    assert goal.reduction in factors, f"reduction = {goal.reduction!r}; allowed: 'sum', 'mean'"
+    for K in CLASSES:
+        s = predictions(K)
+        twice = Predictions(*(np.concatenate([part, part]) for part in s.parts))
+        require_close(
+            _value(goal, twice),
+            factors[goal.reduction] * _value(goal, s),
+            f"K={K}: with every sample twice the goal is no {goal.reduction}; set reduction",
+        )
+
+
+@only_for(PredictionGoal)
+def check_sample_order(goal: PredictionGoal) -> None:
     """Samples in another order: the same value, the gradient's rows in that order."""
     for K in CLASSES:
         s = predictions(K)
         order = np.random.default_rng(0).permutation(len(s.X))
-        value, G = _at(goal, s)
-        permuted = Predictions(s.logits[order], s.log_P[order], s.X[order], s.y[order])
-        other, other_G = _at(goal, permuted)
-        require_close(other, value, f"K={K}: the value depends on the order of the samples")
-        require_close(other_G, G[order], f"K={K}: the gradient's rows are not the samples'")
+        other = Predictions(*(part[order] for part in s.parts))
+        expected = _value(goal, s)
+        require_close(_value(goal, other), expected, f"K={K}: the order of the samples matters")
+        if isinstance(goal, LogitGoal):
+            G = _gradient(goal, s)[order]
+            require_close(_gradient(goal, other), G, f"K={K}: gradient rows are not the samples'")
 
 
-def check_class_order(goal: LogitGoal) -> None:
+@only_for(PredictionGoal)
+def check_class_order(goal: PredictionGoal) -> None:
     """Classes numbered otherwise: the same value. Skip it if yours singles a class out."""
     for K in CLASSES:
         s = predictions(K)
         order = np.roll(np.arange(K), 1)
-        value, G = _at(goal, s)
-        renamed = Predictions(s.logits[:, order], s.log_P[:, order], s.X, np.argsort(order)[s.y])
-        other, other_G = _at(goal, renamed)
-        require_close(other, value, f"K={K}: the value depends on how classes are numbered")
-        require_close(other_G, G[:, order], f"K={K}: the gradient's columns are not the classes'")
+        other = Predictions(s.logits[:, order], s.log_P[:, order], s.X, np.argsort(order)[s.y])
+        expected = _value(goal, s)
+        require_close(_value(goal, other), expected, f"K={K}: the numbering of classes matters")
+        if isinstance(goal, LogitGoal):
+            G = _gradient(goal, s)[:, order]
+            require_close(
+                _gradient(goal, other), G, f"K={K}: gradient columns are not the classes'"
+            )
 
 
-def check_saturated_predictions(goal: LogitGoal) -> None:
+@only_for(PredictionGoal)
+def check_saturated_predictions(goal: PredictionGoal) -> None:
     """Predictions of 0 and 1 give a finite value and gradient (0 log 0 is 0: work with log_P)."""
     for K in CLASSES:
-        sample = saturated(K)
-        value, G = _at(goal, sample)
+        s = saturated(K)
+        value = _value(goal, s)
         assert np.isfinite(value), f"K={K}: the value is {value} where a probability is 0"
-        require_array(G, sample.log_P.shape, f"K={K}: where a probability is 0, the gradient")
+        if isinstance(goal, LogitGoal):
+            where = f"K={K}: where a probability is 0,"
+            require_array(_gradient(goal, s), s.log_P.shape, f"{where} the gradient")
+            if has_logit_hessian(goal):
+                H = goal.logit_hessian(s.log_P, s.X, _labels(goal, s))
+                require_array(H, (*s.log_P.shape, K), f"{where} logit_hessian")
 
 
-def check_float32_features(goal: LogitGoal) -> None:
+@only_for(PredictionGoal)
+def check_float32_features(goal: PredictionGoal) -> None:
     """Features in single precision change the results by round-off only."""
     for K in CLASSES:
         single = predictions(K, dtype=np.float32)
         double = Predictions(single.logits, single.log_P, single.X.astype(np.float64), single.y)
-        value, G = _at(goal, single)
-        expected, expected_G = _at(goal, double)
-        require_close(value, expected, f"K={K}: the value with float32 features", rtol=1e-5)
-        require_close(G, expected_G, f"K={K}: the gradient with float32 features", rtol=1e-5)
+        value = _value(goal, double)
+        require_close(_value(goal, single), value, f"K={K}: value, float32 features", rtol=1e-5)
+        if isinstance(goal, LogitGoal):
+            G = _gradient(goal, double)
+            what = f"K={K}: gradient, float32 features"
+            require_close(_gradient(goal, single), G, what, rtol=1e-5)
 
 
-def check_inputs_untouched(goal: LogitGoal) -> None:
+@only_for(PredictionGoal)
+def check_inputs_untouched(goal: PredictionGoal) -> None:
     """A goal does not write into log_P, X or y: others read them after it."""
     for K in CLASSES:
         s = predictions(K)
         with untouched(log_P=s.log_P, X=s.X, y=s.y):
-            _at(goal, s)
+            _value(goal, s)
+            if isinstance(goal, LogitGoal):
+                _gradient(goal, s)
+                if has_logit_hessian(goal):
+                    goal.logit_hessian(s.log_P, s.X, _labels(goal, s))
 
 
-def check_deterministic(goal: LogitGoal) -> None:
+@only_for(PredictionGoal)
+def check_deterministic(goal: PredictionGoal) -> None:
     """The same predictions give the same numbers, bit for bit, and no global generator is used."""
     s = predictions(5)
     with global_generators_unused():
-        (value, G), (again, again_G) = _at(goal, s), _at(goal, s)
-    assert value == again, "asked twice, it gives two values"
-    assert np.array_equal(G, again_G), "asked twice, it gives two gradients"
+        assert _value(goal, s) == _value(goal, s), "asked twice, it gives two values"
+        if isinstance(goal, LogitGoal):
+            same = np.array_equal(_gradient(goal, s), _gradient(goal, s))
+            assert same, "asked twice, it gives two gradients"
 
 
-def _labels(goal: LogitGoal, sample: Predictions) -> Labels | None:
+@only_for(DesignGoal)
+def check_gains(goal: DesignGoal) -> None:
+    """A design goal's gains are a finite number a candidate (N,), whatever the other candidates."""
+    for K in CLASSES:
+        asked = candidates(K)
+        reference = asked.pool
+        gains = goal.gains(asked, reference, regime="fixed_C")
+        require_array(gains, (len(asked),), f"K={K}: the gains")
+        some = np.arange(len(asked))[::-3]
+        require_close(
+            goal.gains(asked.subset(some), reference, regime="fixed_C"),
+            gains[some],
+            f"K={K}: a candidate's gain depends on the other candidates",
+            rtol=1e-8,
+        )
+
+
+def _labels(goal: Goal, sample: Predictions) -> Labels | None:
     return sample.y if goal.reference == "dev" else None
 
 
-def _at(goal: LogitGoal, s: Predictions) -> tuple[float, Array]:
-    return goal.value_and_logit_gradient(s.log_P, s.X, _labels(goal, s))
+def _value(goal: PredictionGoal, s: Predictions) -> float:
+    return goal.value(s.log_P, s.X, _labels(goal, s))
 
 
-def _numeric_gradient(goal: LogitGoal, s: Predictions, step: float = 1e-3) -> Array:
-    """Five-point differences in each logit: error step^4 against the round-off of two points."""
-    G = np.empty_like(s.logits)
-    for entry in np.ndindex(*s.logits.shape):
+def _gradient(goal: LogitGoal, s: Predictions) -> Array:
+    return goal.value_and_logit_gradient(s.log_P, s.X, _labels(goal, s))[1]
 
-        def shifted(by: float, entry: tuple[int, ...] = entry) -> float:
-            logits = s.logits.copy()
-            logits[entry] += by
-            log_P = log_softmax(logits, axis=1)
-            return goal.value_and_logit_gradient(log_P, s.X, _labels(goal, s))[0]
 
-        near, far = shifted(step) - shifted(-step), shifted(2 * step) - shifted(-2 * step)
-        G[entry] = (8.0 * near - far) / (12.0 * step)
-    return G
+def _difference(
+    f: Callable[[Predictions], Any], s: Predictions, i: int, k: int, step: float = 1e-3
+) -> Any:
+    """Five-point difference in logit k of sample i: an error of step^4 against round-off/step."""
+
+    def shifted(by: float) -> Any:
+        logits = s.logits.copy()
+        logits[i, k] += by
+        return f(Predictions(logits, log_softmax(logits, axis=1), s.X, s.y))
+
+    near, far = shifted(step) - shifted(-step), shifted(2 * step) - shifted(-2 * step)
+    return (8.0 * near - far) / (12.0 * step)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -156,11 +254,14 @@ CHECKS: tuple[Check, ...] = (
     check_shapes,
     check_gradient,
     check_gradient_rows_sum_to_zero,
+    check_logit_hessian,
     check_value_alone,
+    check_reduction,
     check_sample_order,
     check_class_order,
     check_saturated_predictions,
     check_float32_features,
     check_inputs_untouched,
     check_deterministic,
+    check_gains,
 )

@@ -27,6 +27,10 @@ class Predictions:
     X: Features
     y: Labels
 
+    @property
+    def parts(self) -> tuple[Array, Array, Features, Labels]:
+        return self.logits, self.log_P, self.X, self.y
+
 
 def predictions(K: int, M: int = 7, d: int = 3, dtype: DTypeLike = np.float64) -> Predictions:
     """Moderately certain predictions of M samples."""

@@ -17,7 +17,7 @@ import numpy as np
 from ..components import Query, Selection, Strategy
 from ..errors import Incompatible
 from ..registry import _load_file
-from .common import Check, global_generators_unused, require_array, untouched
+from .common import Check, global_generators_unused, untouched
 from .scenario import query
 
 N = 24
@@ -53,10 +53,13 @@ def check_rows(strategy: Strategy) -> None:
 
 
 def check_utility(strategy: Strategy) -> None:
-    """``utility`` is None or one finite number for every candidate (N,)."""
-    utility = strategy.select(query(strategy, 5)).utility
+    """``utility`` is None or a number for every candidate (N,); NaN only if not looked at."""
+    selection = strategy.select(query(strategy, 5))
+    utility = selection.utility
     if utility is not None:
-        require_array(utility, (N,), "the utility")
+        assert utility.shape == (N,), f"the utility has shape {utility.shape}; expected ({N},)"
+        assert not np.isinf(utility).any(), "a utility is infinite"
+        assert np.isfinite(utility[selection.rows]).all(), "one that was chosen has no utility"
 
 
 def check_same_generator_same_rows(strategy: Strategy) -> None:

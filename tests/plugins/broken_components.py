@@ -158,18 +158,53 @@ class Subsampled(goralx.LogitGoal):
         return value, G
 
 
+@dataclass(frozen=True)
+class WrongCurvature(goralx.LogitGoal):
+    """The Hessian of another goal."""
+
+    def value_and_logit_gradient(self, log_P, X, y):
+        return gini(log_P)
+
+    def logit_hessian(self, log_P, X, y):
+        P = np.exp(log_P)
+        return P[:, :, None] * (np.eye(P.shape[1]) - P[:, None, :])
+
+
+@dataclass(frozen=True)
+class UndeclaredMean(goralx.PredictionGoal):
+    """A mean that is declared a sum."""
+
+    def value(self, log_P, X, y):
+        return float(log_P.max(axis=1).mean())
+
+
+@dataclass(frozen=True)
+class RelativeGains(goralx.DesignGoal):
+    """Gains relative to the other candidates'."""
+
+    def measure(self, reference):
+        return 0.0
+
+    def gains(self, candidates, reference, *, regime):
+        norms = (candidates.X**2).sum(axis=1)
+        return norms / norms.sum()
+
+
 GOALS = {
     "check_is_goal": OnTheTestSet(),
     "check_shapes": PerSample(),
     "check_gradient": HalfGradient(),
     "check_gradient_rows_sum_to_zero": ProbabilityGradient(),
+    "check_logit_hessian": WrongCurvature(),
     "check_value_alone": TwoValues(),
+    "check_reduction": UndeclaredMean(),
     "check_sample_order": FirstCounts(),
     "check_class_order": ClassZero(),
     "check_saturated_predictions": LogOfZero(),
     "check_float32_features": MeanOverBytes(),
     "check_inputs_untouched": GoalInPlace(),
     "check_deterministic": Subsampled(),
+    "check_gains": RelativeGains(),
 }
 
 # --- label operators -------------------------------------------------------------------------
