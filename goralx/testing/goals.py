@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def check_gradient(goal: LogitGoal) -> None:
         sample = predictions(K)
         numeric = np.empty_like(sample.logits)
         for i, k in np.ndindex(*numeric.shape):
-            numeric[i, k] = _difference(lambda s: np.float64(_value(goal, s)), sample, i, k)
+            numeric[i, k] = _difference(partial(_value, goal), sample, i, k)
         require_close(
             _gradient(goal, sample),
             numeric,
@@ -90,7 +90,7 @@ def check_logit_hessian(goal: LogitGoal) -> None:
         s = predictions(K)
         numeric = np.empty((*s.logits.shape, K))
         for i, k in np.ndindex(*s.logits.shape):
-            numeric[i, :, k] = _difference(lambda t, i=i: _gradient(goal, t)[i], s, i, k)
+            numeric[i, :, k] = _difference(partial(_gradient, goal), s, i, k)[i]
         require_close(
             goal.logit_hessian(s.log_P, s.X, _labels(goal, s)),
             numeric,
@@ -115,7 +115,7 @@ def check_reduction(goal: PredictionGoal) -> None:
     assert goal.reduction in factors, f"reduction = {goal.reduction!r}; allowed: 'sum', 'mean'"
     for K in CLASSES:
         s = predictions(K)
-        twice = Predictions(*(np.concatenate([part, part]) for part in s.parts))
+        twice = s.at(np.tile(np.arange(len(s.X)), 2))
         require_close(
             _value(goal, twice),
             factors[goal.reduction] * _value(goal, s),
@@ -129,7 +129,7 @@ def check_sample_order(goal: PredictionGoal) -> None:
     for K in CLASSES:
         s = predictions(K)
         order = np.random.default_rng(0).permutation(len(s.X))
-        other = Predictions(*(part[order] for part in s.parts))
+        other = s.at(order)
         expected = _value(goal, s)
         require_close(_value(goal, other), expected, f"K={K}: the order of the samples matters")
         if isinstance(goal, LogitGoal):

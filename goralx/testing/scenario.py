@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from ..components import Array, Candidates, Query, Reference, Strategy
 from ..core import softmax_regression
-from ..data import Features, Labelled, Labels
+from ..data import Features, Labelled, Labels, Rows
 from ..goal_utility import Scores
 
 CLASSES = (2, 5)
@@ -27,9 +27,9 @@ class Predictions:
     X: Features
     y: Labels
 
-    @property
-    def parts(self) -> tuple[Array, Array, Features, Labels]:
-        return self.logits, self.log_P, self.X, self.y
+    def at(self, rows: Rows) -> Predictions:
+        """The samples at these rows, in this order."""
+        return Predictions(self.logits[rows], self.log_P[rows], self.X[rows], self.y[rows])
 
 
 def predictions(K: int, M: int = 7, d: int = 3, dtype: DTypeLike = np.float64) -> Predictions:
