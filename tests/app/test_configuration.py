@@ -1,0 +1,311 @@
+"""conf/ and the registry say the same, and a configuration becomes the run it describes."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import ValidationError
+
+import goralx
+from goralx import configuration, registry
+from goralx.configuration import node_type, plain, prepare
+from goralx.experiment import Experiment, Stop
+from goralx.registry import HOOKS, Component
+
+CONF = configuration.config_folder()
+OWN = sorted(
+    (c for c in registry.registry().components.values() if c.origin == "goralx"),
+    key=lambda c: (c.group, c.name),
+)
+
+
+def composed(*overrides: str) -> dict:
+    configuration.register_nodes(registry.registry())
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return plain(compose("config", overrides=list(overrides)))
+
+
+@pytest.mark.parametrize("component", OWN, ids=lambda c: f"{c.group}-{c.name}")
+def test_every_file_has_the_values_of_its_dataclass(component):
+    defaults = {f.name: f.default for f in dataclasses.fields(component.cls) if f.init}
+    node = composed(f"{component.group}={component.name}")[component.group]
+    assert node == {"name": component.name, **json.loads(json.dumps(defaults))}
+
+
+@pytest.mark.parametrize("component", OWN, ids=lambda c: f"{c.group}-{c.name}")
+def test_every_file_lists_and_explains_every_option(component):
+    lines = (CONF / component.group / f"{component.name}.yaml").read_text().splitlines()
+    assert lines[0].startswith("# ")
+    listed = yaml.safe_load("\n".join(lines))
+    listed.pop("defaults")
+    assert list(listed) == [f.name for f in dataclasses.fields(component.cls) if f.init]
+
+
+def test_every_file_is_of_a_component():
+    files = {(p.parent.name, p.stem) for p in CONF.glob("*/*.yaml") if p.parent.name in HOOKS}
+    assert files == {(c.group, c.name) for c in OWN}
+
+
+def test_the_top_level_values_are_those_of_the_experiment():
+    config = composed()
+    fields = {f.name: f.default for f in dataclasses.fields(Experiment)}
+    for name in ("batch_size", "n_queries", "seed", "guard"):
+        assert config[name] == fields[name]
+    assert config["stop"] == dataclasses.asdict(Stop())
+
+
+@pytest.mark.parametrize(
+    "overrides, C",
+    [
+        (["dataset=digits"], 1.0),
+        (["dataset=synth2"], 0.1),
+        (["dataset=rt_polarity"], 0.1),
+        (["dataset=letter", "model=sklearn"], 1.0),
+        (["dataset=synth2", "model=sklearn"], 0.1),
+        (["dataset=digits", "dataset.C=3"], 3.0),
+        (["dataset=synth2", "model.C=2"], 2.0),
+        (["experiment=letter"], 1.0),
+        (["experiment=rt_polarity"], 0.1),
+        (["experiment=synth2"], 0.1),
+        (["experiment=synth2", "model.C=5"], 5.0),
+    ],
+)
+def test_the_model_takes_the_regularisation_of_its_data(overrides, C):
+    assert composed(*overrides)["model"]["C"] == C
+
+
+def test_the_model_has_its_own_regularisation_where_the_data_set_has_none(monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Plain:
+        """No C."""
+
+        def instance(self, rng): ...
+
+    found = registry.registry()
+    extended = {**found.components, ("dataset", "plain"): Component("dataset", "plain", Plain, "x")}
+    configuration.register_nodes(dataclasses.replace(found, components=extended))
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = plain(compose("config", overrides=["dataset=plain"]))
+    assert config["model"]["C"] == 1.0
+
+
+# What a dataclass may declare --------------------------------------------------------------------
+
+
+class Colour(enum.Enum):
+    red = 1
+    blue = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Everything:
+    """One of each kind."""
+
+    required: float
+    count: int = 3
+    maybe: float | None = None
+    path: Path = Path("here")
+    kind: Literal["a", "b"] = "a"
+    pair: tuple[float, float] = (1.0, 2.0)
+    names: list[str] = dataclasses.field(default_factory=lambda: ["x"])
+    colour: Colour = Colour.red
+    anything: "int | list[int]" = 1
+    derived: int = dataclasses.field(init=False, default=7)
+    reference: ClassVar[str] = "pool"
+
+
+EVERYTHING = Component("goal", "everything", Everything, "a test")
+
+
+def build(**options):
+    components = {("goal", "everything"): EVERYTHING}
+    found = dataclasses.replace(registry.registry(), components=components)
+    return configuration._build(found, "goal", {"name": "everything", **options})
+
+
+def test_a_node_has_the_name_and_the_options_and_is_typed():
+    node = OmegaConf.structured(node_type(EVERYTHING))
+    assert list(node) == [
+        "name", "required", "count", "maybe", "path", "kind", "pair", "names", "colour", "anything"
+    ]  # fmt: skip
+    assert OmegaConf.is_missing(node, "required")
+    for key, value in {"count": "many", "maybe": "x", "colour": "green", "pair": "x"}.items():
+        with pytest.raises(ValidationError):
+            node[key] = value
+    node.count = 4  # and may be changed, though the component is frozen
+
+
+def test_options_arrive_in_the_types_they_are_declared_with():
+    node = OmegaConf.structured(node_type(EVERYTHING))
+    node.merge_with({"required": 1, "path": "/a", "pair": [3, 4], "colour": "blue", "kind": "b"})
+    built = build(**{k: v for k, v in plain(node).items() if k != "name"})
+    assert built == Everything(1.0, path=Path("/a"), pair=(3.0, 4.0), colour=Colour.blue, kind="b")
+    assert built.names == ["x"] and built.anything == 1
+
+
+def test_a_plain_configuration_is_json():
+    node = OmegaConf.structured(node_type(EVERYTHING))
+    node.required = float("inf")
+    config = plain(node)
+    assert json.loads(json.dumps(config, allow_nan=False)) == config
+    assert build(**{k: v for k, v in config.items() if k != "name"}).required == float("inf")
+
+
+@pytest.mark.parametrize(
+    "options, line",
+    [
+        ({}, r"goal=everything needs a value for required · goal.required=\.\.\."),
+        ({"required": 1, "kind": "c"}, "goal.kind=c; allowed: a, b"),
+        ({"required": 1, "cuont": 2}, "'cuont'; did you mean 'count'"),
+    ],
+)
+def test_what_a_component_cannot_take_is_refused(options, line):
+    with pytest.raises(goralx.GoralxError, match=line):
+        build(**options)
+
+
+def test_an_option_called_name_is_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Named:
+        name: str = "x"
+
+    with pytest.raises(goralx.PluginError, match="'name', which is taken"):
+        node_type(Component("goal", "named", Named, "a test"))
+
+
+# From a configuration to a run -------------------------------------------------------------------
+
+
+def run(*overrides: str, sweep: str | None = None) -> configuration.Run:
+    words = ("dataset=wine", "n_queries=20", "tracker=csv", *overrides)
+    return prepare(composed(*words), Path("nowhere"), sweep)
+
+
+def test_a_run_is_what_was_composed():
+    made = run("goal=fir", "goal.include_intercept=false", "operator=annealed", "operator.end=2",
+               "batch_size=3", "seed=4", "stop.min_gain=0.1", "threads=2", "progress=false",
+               "guard=error", sweep="s")  # fmt: skip
+    experiment = made.experiment
+    assert experiment.utility.goal.include_intercept is False
+    assert experiment.utility.goal is experiment.monitors["fir"]
+    assert experiment.utility.operator.end == 2.0
+    assert (experiment.batch_size, experiment.n_queries, experiment.seed) == (3, 20, 4)
+    assert (experiment.guard, experiment.stop) == ("error", Stop(min_gain=0.1))
+    assert list(experiment.monitors) == ["ent", "fir"]
+    assert (made.threads, made.progress) == (2, False)
+    assert made.info.name == "wine-goral-fir-annealed-s4"
+    assert made.info.config["operator"] == {
+        "name": "annealed", "start": 5.0, "end": 2.0, "schedule": "exponential"
+    }  # fmt: skip
+    tags = dict(made.info.tags)
+    assert len(tags.pop("goralx.fingerprint")) == 64
+    assert tags == {
+        "goralx.goal": "fir",
+        "goralx.operator": "annealed",
+        "goralx.strategy": "goral",
+        "goralx.utility": "influence",
+        "goralx.dataset": "wine",
+        "goralx.seed": "4",
+        "goralx.sweep": "s",
+        "goralx.uses_ground_truth": "false",
+    }
+
+
+def test_a_run_without_a_sweep_has_no_such_tag():
+    assert "goralx.sweep" not in run().info.tags
+
+
+def test_ground_truth_is_tagged_only_where_it_reaches_the_selection():
+    truth = "goralx.uses_ground_truth"
+    assert run("operator=oracle").info.tags[truth] == "true"
+    baseline = run("operator=oracle", "strategy=random")
+    assert baseline.info.tags[truth] == "false"
+    assert baseline.experiment.utility is None and "ent" in baseline.experiment.monitors
+
+
+def test_a_strategy_without_a_goal_takes_any_combination():
+    laplace = ("operator=laplace", "monitors=[]", "goal=dev")
+    assert list(run("strategy=uncertainty", *laplace).experiment.monitors) == ["dev"]
+
+
+def test_a_dev_set_is_drawn_only_where_a_goal_is_measured_on_one():
+    assert len(run().experiment.instance.dev) == 0
+    pool = run().experiment.instance.pool
+    for words in (["goal=dev"], ["monitors=[dev]"], ["goal=dev", "strategy=random"]):
+        dev = run(*words).experiment.instance.dev
+        assert len(dev) == round(0.1 * len(pool)) and np.isin(dev, pool).all()
+    removed = run("goal=dev", "dev.fraction=0.5", "dev.remove_from_pool=true").experiment.instance
+    assert len(removed.dev) == round(0.5 * len(pool))
+    assert not np.isin(removed.dev, removed.pool).any()
+
+
+def test_every_strategy_of_a_seed_gets_the_same_instance():
+    reference = run("goal=dev").experiment.instance
+    for words in (["strategy=random"], ["operator=oracle"], ["batch_size=3"], ["model.C=5"]):
+        other = run("goal=dev", *words).experiment.instance
+        for part in ("init", "pool", "test", "dev"):
+            assert np.array_equal(getattr(reference, part), getattr(other, part))
+    assert not np.array_equal(reference.init, run("goal=dev", "seed=1").experiment.instance.init)
+
+
+def fingerprint(*overrides: str) -> str:
+    return run(*overrides).info.tags["goralx.fingerprint"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "goal=fir", "operator=min", "strategy=random", "strategy=uncertainty", "model.C=2",
+        "model.regime=fixed_lambda", "model.penalize_intercept=true", "model=sklearn", "seed=1",
+        "batch_size=11", "n_queries=19", "guard=error", "stop.min_gain=0.5", "monitors=[ent]",
+        "monitors=[ent,fir,dev]", "dataset=iris", "dataset.n_init=9", "dataset.standardize=false",
+    ],
+)  # fmt: skip
+def test_what_determines_the_result_changes_the_fingerprint(word):
+    assert fingerprint(word) != fingerprint()
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "threads=2", "progress=false", "tracker=mlflow", "dev.fraction=0.5", "monitors=[fir,ent]",
+        "monitors=[fir]",
+    ],
+)  # fmt: skip
+def test_what_does_not_leaves_the_fingerprint(word):
+    assert fingerprint(word) == fingerprint()
+
+
+def test_the_fingerprint_knows_which_options_matter():
+    assert fingerprint("goal=dev", "dev.fraction=0.5") != fingerprint("goal=dev")
+    random = "strategy=random"
+    assert fingerprint(random, "operator=min") == fingerprint(random, "operator=oracle")
+
+
+def test_where_the_data_lies_leaves_the_fingerprint(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    prints = set()
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", X=X, y=y)
+        prints.add(fingerprint("dataset=npz", f"dataset.path={tmp_path / name}.npz"))
+    assert len(prints) == 1
+    X[3, 1] += 1e-9
+    np.savez(tmp_path / "b.npz", X=X, y=y)
+    assert fingerprint("dataset=npz", f"dataset.path={tmp_path}/b.npz") not in prints
+
+
+def test_nothing_of_a_settings_node_is_decided_twice():
+    assert all(
+        f.default is MISSING or f.default_factory is not dataclasses.MISSING
+        for f in dataclasses.fields(configuration.Settings)
+    )
