@@ -116,7 +116,7 @@ def encode_labels(labels: ArrayLike, where: str) -> tuple[Labels, tuple[str, ...
     Raises `BadInput` for a missing label, for one class, and for what looks like a regression
     target or an identifier: more different values than half the samples, or many fractions.
     """
-    values = _plain_labels(np.asarray(labels), where)
+    values = plain_labels(np.asarray(labels), where)
     classes, y = np.unique(values, return_inverse=True)
     K, total = len(classes), len(values)
     if K < 2:
@@ -138,7 +138,7 @@ MANY_FRACTIONS = 20
 """Labels that are fractions are ratings up to here (0.5 to 5 in halves are 10), a target beyond."""
 
 
-def _plain_labels(values: np.ndarray, where: str) -> np.ndarray:
+def plain_labels(values: np.ndarray, where: str) -> np.ndarray:
     """Labels (n,) as integers, fractions or text, none of them missing."""
     if values.ndim != 1:
         raise BadInput(f"{where}: labels of shape {values.shape}; expected (samples,)")
@@ -146,7 +146,7 @@ def _plain_labels(values: np.ndarray, where: str) -> np.ndarray:
     if values.dtype.kind == "f":
         missing = ~np.isfinite(values)
     elif values.dtype.kind == "O":
-        missing = np.array([v is None or v != v for v in values], dtype=bool)
+        missing = np.array([v is None or _not_itself(v) for v in values], dtype=bool)
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise BadInput(f"{where}: the label of row {row} is {values[row]}; every row needs a label")
@@ -157,6 +157,12 @@ def _plain_labels(values: np.ndarray, where: str) -> np.ndarray:
     if values.dtype.kind == "f" and (values == np.round(values)).all():
         return values.astype(np.int64)
     return values
+
+
+def _not_itself(value: object) -> bool:
+    """NaN, NaT, and pandas' NA, which says of no comparison whether it holds."""
+    same = value == value
+    return not (isinstance(same, bool | np.bool_) and same)
 
 
 def check_split(n_init: int | None, n_test: int | None, C: float) -> None:

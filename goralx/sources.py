@@ -181,7 +181,9 @@ def _fetch(url: str, target: Path, instead: str, timeout: float) -> None:
     try:
         pooch.HTTPDownloader(progressbar=True, timeout=timeout)(url, str(target), None)
     except OSError as error:  # every error of requests is one
-        raise BadInput(f"cannot download {url} ({first_line(error)}); {instead}") from error
+        response = getattr(error, "response", None)
+        reason = type(error).__name__ if response is None else f"status {response.status_code}"
+        raise BadInput(f"cannot download {url} ({reason}); {instead}") from error
 
 
 def _write(content: bytes, stream: BinaryIO) -> None:
@@ -198,7 +200,7 @@ def _members(archive: Path, names: Mapping[str, str], url: str) -> dict[str, byt
                 if Path(m.name).name in names and (stream := tar.extractfile(m)) is not None
             }
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise BadInput(f"{url}: not a readable tar archive ({error})") from error
+        raise BadInput(f"{url}: not a readable tar archive ({first_line(error)})") from error
     missing = sorted(set(names) - set(found))
     if missing:
         raise BadInput(f"{url}: the archive has no {', '.join(missing)}")

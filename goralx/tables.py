@@ -182,7 +182,7 @@ def features_and_labels(
     if missing == "drop":
         frame = frame.dropna()
     else:
-        _check_present(frame, [label] if missing == "mean" else list(frame.columns), missing)
+        _check_present(frame, [label] if missing == "mean" else list(frame.columns), label)
     if frame.empty or len(frame.columns) < 2:
         raise BadInput("no rows or no feature columns are left; drop or exclude less")
     columns = [_numbers(frame[c]) for c in frame.columns if c != label]
@@ -196,16 +196,17 @@ def _is_numeric(column: pd.Series) -> bool:
     return numeric or bool(column.isna().all())
 
 
-def _check_present(frame: pd.DataFrame, columns: Sequence[str], missing: str) -> None:
+def _check_present(frame: pd.DataFrame, columns: Sequence[str], label: str) -> None:
     for name in columns:
         absent = frame[name].isna()
         if absent.any():
             row = frame.index[int(absent.to_numpy().argmax())]
-            what = "label" if missing == "mean" else "value"
+            what, way = (
+                ("label", "") if name == label else ("value", ", or to mean (of the column)")
+            )
             raise BadInput(
                 f"missing {what} in {frame.index.name} {row}, column {name!r} "
-                f"({int(absent.sum())} in that column); set dataset.missing to drop"
-                + ("" if missing == "mean" else " (the row) or mean (of the column)")
+                f"({int(absent.sum())} in that column); set dataset.missing to drop (the row){way}"
             )
 
 

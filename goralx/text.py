@@ -111,24 +111,41 @@ class TransformerCls:
 
     def _load(self, transformers: Any) -> tuple[Any, Any]:
         """Tokenizer and model: from this machine, or else from the hub."""
-        name = str(Path(self.model).expanduser()) if self.model.startswith("~") else self.model
-        options: dict[str, Any] = {"local_files_only": True}
-        for attempt in ("local", "hub"):
-            try:
-                tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-                model = transformers.AutoModel.from_pretrained(
-                    name, use_safetensors=True, **options
-                )
-                return tokenizer, model
-            # the hub's client raises errors of whichever HTTP library it was built on
-            except Exception as error:
-                if attempt == "hub" or Path(name).is_dir():
-                    raise BadInput(
-                        f"cannot load the model {self.model} ({first_line(error)}); "
-                        "give dataset.model a folder with its files, or use dataset.encoder=tfidf"
-                    ) from error
-                options = {}
-        raise AssertionError("unreachable")
+        given = Path(self.model).expanduser()
+        if given.is_dir():
+            return self._pretrained(transformers, str(given))
+        try:
+            return self._pretrained(transformers, self.model)
+        except BadInput:  # not here, or not all of it
+            return self._pretrained(transformers, self._download())
+
+    def _pretrained(self, transformers: Any, name: str) -> tuple[Any, Any]:
+        """What lies on this machine under this name or in this folder."""
+        try:
+            return (
+                transformers.AutoTokenizer.from_pretrained(name, local_files_only=True),
+                transformers.AutoModel.from_pretrained(
+                    name, local_files_only=True, use_safetensors=True
+                ),
+            )
+        except Exception as error:  # a damaged file makes each of its readers fail in its own way
+            raise self._unavailable(error) from error
+
+    def _download(self) -> str:
+        """The folder of the model's files, fetched at once: transformers retries each for long."""
+        import huggingface_hub
+
+        patterns = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+        try:
+            return str(huggingface_hub.snapshot_download(self.model, allow_patterns=patterns))
+        except Exception as error:  # of whichever HTTP library the hub's client was built on
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> BadInput:
+        return BadInput(
+            f"cannot load the model {self.model} ({first_line(error)}); give dataset.model a "
+            "folder with its files (tokenizer, model.safetensors), or use dataset.encoder=tfidf"
+        )
 
 
 BATCH = 64
