@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .components import (
     Array,
     Candidates,
+    Goal,
     LabelOperator,
-    LogitGoal,
     Model,
     Query,
     Reference,
     Strategy,
     UtilityEstimator,
 )
-from .data import Features, Labelled, Rows, as_features, check_finite, check_labelled
+from .data import Features, Labelled, Rows, as_features, check_finite, plain_labels
 from .errors import BadInput
+from .experiment import VacuousUtility
 from .goal_utility import GoalOrientedUtility
 from .registry import registry
+
+KINDS: dict[str, Any] = {
+    "goal": Goal,
+    "operator": LabelOperator,
+    "utility": UtilityEstimator,
+    "strategy": Strategy,
+    "model": Model,
+}
 
 
 def utilities(
@@ -30,7 +41,7 @@ def utilities(
     y_labelled: ArrayLike,
     X_pool: ArrayLike,
     *,
-    goal: str | LogitGoal = "ent",
+    goal: str | Goal = "ent",
     operator: str | LabelOperator = "max",
     utility: str | UtilityEstimator = "influence",
     model: str | Model = "softmax",
@@ -89,7 +100,7 @@ def query(
     *,
     batch_size: int = 1,
     strategy: str | Strategy = "goral",
-    goal: str | LogitGoal = "ent",
+    goal: str | Goal = "ent",
     operator: str | LabelOperator = "max",
     utility: str | UtilityEstimator = "influence",
     model: str | Model = "softmax",
@@ -123,12 +134,23 @@ def query(
         progress=progress,
         random_state=random_state,
     )
-    if not 1 <= batch_size <= len(candidates):
+    _check_integer("batch_size", batch_size, 1)
+    if batch_size > len(candidates):
         raise BadInput(f"batch_size={batch_size}; allowed: 1 to {len(candidates)}, the pool's size")
     if chooser.needs_ground_truth:
         raise BadInput(f"strategy {strategy!r} needs the pool's true labels, which are not known")
-    rng = np.random.default_rng(random_state)
-    return chooser.select(Query(candidates, batch_size, rng, score=scorer)).rows
+    asked = Query(candidates, batch_size, np.random.default_rng(random_state), score=scorer)
+    rows = chooser.select(asked).rows
+    if chooser.uses_goal and asked.scores.vacuous and len(candidates) > 1:
+        warnings.warn(
+            f"every candidate is worth the same (spread {asked.scores.spread:.1e}, noise "
+            f"{asked.scores.noise:.1e}; Remark 1), the indices are drawn at random; "
+            "use operator annealed, laplace or average",
+            VacuousUtility,
+            stacklevel=2,
+        )
+        return asked.rng.permutation(len(candidates))[:batch_size]
+    return rows
 
 
 def _prepare(
@@ -136,7 +158,7 @@ def _prepare(
     y_labelled: ArrayLike,
     X_pool: ArrayLike,
     *,
-    goal: str | LogitGoal,
+    goal: str | Goal,
     operator: str | LabelOperator,
     utility: str | UtilityEstimator,
     model: str | Model,
@@ -149,14 +171,10 @@ def _prepare(
 ) -> tuple[GoalOrientedUtility | None, Candidates]:
     """Check everything, fit, and see the pool through the fit; the utility only if asked for."""
     X, pool_X = _features(X_labelled, "X_labelled"), _features(X_pool, "X_pool")
-    if not 0.0 <= progress <= 1.0:
-        raise BadInput(f"progress={progress}; allowed: 0 to 1")
-    labels = np.asarray(y_labelled)
-    if labels.shape != (len(X),):
-        raise BadInput(f"y_labelled has shape {labels.shape}; expected ({len(X)},) as X_labelled")
-    classes = np.unique(labels)
-    if len(classes) < 2:
-        raise BadInput(f"y_labelled has {len(classes)} class; at least two are needed")
+    _check_progress(progress)
+    _check_integer("random_state", random_state, 0)
+    labels = _labels(y_labelled, len(X), "labelled")
+    classes = _classes(labels)
     labelled = Labelled(X, np.searchsorted(classes, labels))
     dev = _dev(X_dev, y_dev, classes)
     for name, other in (("X_pool", pool_X), *([("X_dev", dev.X)] if dev else [])):
@@ -165,7 +183,7 @@ def _prepare(
     given = {k: v for k, v in model_options.items() if v is not None}
     if given and not isinstance(model, str):
         raise BadInput(f"{', '.join(given)} given beside a model object; set them on the object")
-    learner: Model = registry().build("model", model, given) if isinstance(model, str) else model
+    learner: Model = _component("model", model, given)
     scorer = None
     if needs_goal:
         scorer = GoalOrientedUtility(
@@ -176,7 +194,6 @@ def _prepare(
             dev,
             first_order=registry().build("utility", "influence"),
         )
-    check_labelled(labelled.y, [str(c) for c in classes], "y_labelled")
     fitted = learner.fit(labelled, len(classes))
     rows = np.arange(len(pool_X))
     candidates = Candidates(Reference(fitted, pool_X), rows, labelled, progress, random_state)
@@ -194,15 +211,49 @@ def _dev(X_dev: ArrayLike | None, y_dev: ArrayLike | None, classes: np.ndarray) 
         raise BadInput("X_dev and y_dev belong together; give both or neither")
     if X_dev is None or y_dev is None:
         return None
-    X, labels = _features(X_dev, "X_dev"), np.asarray(y_dev)
-    if labels.shape != (len(X),):
-        raise BadInput(f"y_dev has shape {labels.shape}; expected ({len(X)},) as X_dev")
-    unknown: Sequence[Any] = np.setdiff1d(labels, classes).tolist()
+    X = _features(X_dev, "X_dev")
+    labels = _labels(y_dev, len(X), "dev").tolist()
+    known = {label: k for k, label in enumerate(classes.tolist())}
+    unknown = [label for label in dict.fromkeys(labels) if label not in known]
     if unknown:
         raise BadInput(f"y_dev has labels that y_labelled has not: {unknown}; label one of each")
-    return Labelled(X, np.searchsorted(classes, labels))
+    return Labelled(X, np.array([known[label] for label in labels]))
 
 
-def _component(group: str, given: Any) -> Any:
+def _labels(y: ArrayLike, n: int, which: str) -> NDArray[Any]:
+    """Labels (n,) of any kind, none of them missing."""
+    labels = np.asarray(y)
+    if labels.shape != (n,):
+        raise BadInput(f"y_{which} has shape {labels.shape}; expected ({n},) as X_{which}")
+    plain_labels(labels, f"y_{which}")
+    return labels
+
+
+def _classes(labels: NDArray[Any]) -> NDArray[Any]:
+    try:
+        classes = np.unique(labels)
+    except TypeError as error:
+        raise BadInput(f"y_labelled mixes kinds of labels ({error}); give one kind") from None
+    if len(classes) < 2:
+        raise BadInput(f"y_labelled has {len(classes)} class; at least two are needed")
+    return classes
+
+
+def _check_progress(value: Any) -> None:
+    if not (isinstance(value, Real) and 0.0 <= float(value) <= 1.0):
+        raise BadInput(f"progress={value!r}; allowed: 0 to 1")
+
+
+def _check_integer(name: str, value: Any, least: int) -> None:
+    if not (isinstance(value, Integral) and int(value) >= least):
+        raise BadInput(f"{name}={value!r}; allowed: a whole number, at least {least}")
+
+
+def _component(group: str, given: Any, options: Mapping[str, Any] | None = None) -> Any:
     """A registered name built with its defaults, or the object itself."""
-    return registry().build(group, given) if isinstance(given, str) else given
+    if isinstance(given, str):
+        return registry().build(group, given, options)
+    if isinstance(given, type) or not isinstance(given, KINDS[group]):
+        names = ", ".join(registry().names(group))
+        raise BadInput(f"{group}={given!r}; give a name ({names}) or an object of your own class")
+    return given
