@@ -7,6 +7,7 @@ the base classes below and `hookimpl`. As a program: ``python -m goralx --help``
 from .components import (
     Array,
     Candidates,
+    CurvedModel,
     Dataset,
     DesignGoal,
     FittedModel,
@@ -31,6 +32,7 @@ from .experiment import Experiment, Round, Stop
 from .goal_utility import GoalOrientedUtility, Scores
 from .hookspecs import hookimpl
 from .library import query, utilities
+from .registry import build
 
 __version__ = "0.1.0"
 
@@ -38,6 +40,7 @@ __all__ = [
     "Array",
     "BadInput",
     "Candidates",
+    "CurvedModel",
     "Dataset",
     "DesignGoal",
     "Experiment",
@@ -69,6 +72,7 @@ __all__ = [
     "UnknownName",
     "Utilities",
     "UtilityEstimator",
+    "build",
     "check_split",
     "hookimpl",
     "make_instance",

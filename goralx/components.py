@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 import numpy as np
 from numpy.typing import NDArray
 
+from .core.curvature import Expansion
 from .core.linear_solve import Solution
 from .data import Features, Instance, Labelled, Labels, Rows
 from .errors import BadInput, Incompatible
@@ -59,12 +60,22 @@ class FittedModel(Protocol):
         """Arrays from which `Model.restore` makes this very fit again, bit for bit."""
 
 
+class CurvedModel(FittedModel, Protocol):
+    """What a fit adds where its model has the capabilities "logit_variance" and "expansion"."""
+
+    def logit_variance(self, X: Features) -> Array:
+        """Posterior variance of each class-centred logit: (N, K)."""
+
+    def expansion(self, regime: str, n_new: int = 1) -> Expansion:
+        """The labelled set around its optimum, as ``n_new`` samples join it."""
+
+    def retrained(self, X_new: Features, y_new: Labels, regime: str) -> Array:
+        """Exact change of phi (T, m) as X_new (T, b, d) with y_new (T, b) join, for each of T."""
+
+
 @runtime_checkable
 class Model(Protocol):
-    """Fits. ``capabilities`` names what its fits can do beyond `FittedModel`:
-
-    "logit_variance" (``logit_variance(X) -> (N, K)``), "expansion" (``expansion(regime, n_new)``, a
-    `goralx.core.curvature.Expansion`, and ``retrained(X_new, y_new, regime)``, exact refits).
+    """Fits. ``capabilities`` names what its fits can do beyond `FittedModel`, see `CurvedModel`.
 
     ``regime`` says what one more sample does to the penalty: under ``fixed_C`` lambda = 1/(nC)
     shrinks as n grows, under ``fixed_lambda`` it stays and every sample brings its share (Eq. 6).

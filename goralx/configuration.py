@@ -20,8 +20,9 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from .components import LogitGoal, Tracker
-from .data import Instance, Oracle, streams
+from .audit import Audit, Auditor
+from .components import Goal, Tracker
+from .data import Instance, streams
 from .errors import BadInput, GoralxError, PluginError, unknown_name
 from .experiment import Experiment, Stop
 from .goal_utility import GoalOrientedUtility
@@ -46,6 +47,15 @@ class Stopping:
 
 
 @dataclass
+class Auditing:
+    """Audits of the utilities in use; see `goralx.audit.Audit`."""
+
+    every: int | None = MISSING
+    size: int = MISSING
+    threshold: float = MISSING
+
+
+@dataclass
 class Settings:
     """Types of the top-level options; conf/config.yaml holds their values and meaning."""
 
@@ -63,6 +73,7 @@ class Settings:
     monitors: list[str] = MISSING
     dev: DevSet = field(default_factory=DevSet)
     stop: Stopping = field(default_factory=Stopping)
+    audit: Auditing = field(default_factory=Auditing)
     threads: int = MISSING
     progress: bool = MISSING
 
@@ -176,21 +187,24 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     monitors = {**monitors, name["goal"]: built["goal"]}
     instance = _instance(built["dataset"], name["dataset"], config, monitors)
     dev = instance.labelled(instance.dev) if len(instance.dev) else None
-    experiment = Experiment(
-        instance=instance,
-        model=built["model"],
-        strategy=strategy,
-        utility=GoalOrientedUtility(
+    utility = auditor = None
+    if strategy.uses_goal:
+        utility = GoalOrientedUtility(
             built["goal"],
             built["operator"],
             built["utility"],
             built["model"],
             dev,
-            Oracle(instance).reveal,
-            first_order=registry().build("utility", "influence"),
+            pool_y=instance.labelled(instance.pool).y,
+            first_order=found.build("utility", "influence"),
         )
-        if strategy.uses_goal
-        else None,
+        auditor = Auditor(Audit(**config["audit"]), utility, found.build("utility", "retrain"))
+    experiment = Experiment(
+        instance=instance,
+        model=built["model"],
+        strategy=strategy,
+        utility=utility,
+        auditor=auditor,
         monitors=dict(sorted(monitors.items())),
         goal=name["goal"],
         stop=Stop(**config["stop"]),
@@ -241,7 +255,7 @@ def _declared(group: str, key: str, value: Any, hint: Any) -> Any:
 
 
 def _instance(
-    dataset: Any, name: str, config: Mapping[str, Any], monitors: Mapping[str, LogitGoal]
+    dataset: Any, name: str, config: Mapping[str, Any], monitors: Mapping[str, Goal]
 ) -> Instance:
     """The instance, with a dev set if a monitored goal is measured on one."""
     fraction, seed = config["dev"]["fraction"], config["seed"]
@@ -262,7 +276,7 @@ def _identity(config: Mapping[str, Any], uses_goal: bool) -> dict[str, Any]:
     A strategy that asks no goal is indifferent to the operator and the utility.
     """
     groups = ("goal", "strategy", "model", *(("operator", "utility") if uses_goal else ()))
-    scalars = ("batch_size", "n_queries", "seed", "guard", "stop")
+    scalars = ("batch_size", "n_queries", "seed", "guard", "stop", "audit")
     monitors = sorted({*config["monitors"], config["goal"]["name"]})
     return {**{key: config[key] for key in (*groups, *scalars)}, "monitors": monitors}
 

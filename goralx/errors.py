@@ -30,6 +30,10 @@ class RunFailed(GoralxError, RuntimeError):
     """Something broke while running, through no fault of the input: exit status 1."""
 
 
+class RunWarning(UserWarning):
+    """Something a run goes on in spite of; the command line shows it as one line."""
+
+
 def unknown_name(kind: str, given: str, names: Iterable[str], hint: str = "") -> UnknownName:
     """`UnknownName` that lists what exists and the nearest of it."""
     known = sorted(names)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .audit import METRICS, Auditor
 from .components import (
     Array,
     Candidates,
@@ -29,7 +30,7 @@ from .components import (
     Strategy,
 )
 from .data import Instance, Labelled, Labels, Oracle, Rows, streams
-from .errors import BadInput, Incompatible
+from .errors import BadInput, Incompatible, RunWarning
 from .goal_utility import GoalOrientedUtility, Scores, check_goal_reference, goal_value
 
 TRUST_QUANTILES = (0.5, 0.95, 1.0)
@@ -116,6 +117,7 @@ class Experiment:
     seed: int = 0
     guard: str = "warn"
     stop: Stop = Stop()
+    auditor: Auditor | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -202,6 +204,8 @@ class Experiment:
                 at_random = state.rng.permutation(len(candidates))[: query.batch_size]
                 selection = Selection(at_random, selection.utility)
         scored = time.perf_counter()
+        audited = self._audit(state, candidates, None if vacuous else scores)
+        finished = time.perf_counter()
 
         ids = instance.pool[unlabelled]
         queried, utility = ids[selection.rows], selection.utility
@@ -217,6 +221,7 @@ class Experiment:
             idle=state.idle + 1 if predicted < (self.stop.min_gain or 0.0) * abs(tau) else 0,
             done=done,
             vacuous=state.vacuous or vacuous,
+            untrusted=state.untrusted or audited.pop("untrusted", False),
         )
         metrics = {
             **test_metrics(model, instance.labelled(instance.test)),
@@ -224,8 +229,10 @@ class Experiment:
             "change/predicted": state.predicted,
             "change/realised": tau - state.tau,
             **utility_metrics(utility, scores),
+            **{f"audit/{name}": audited.get(name, float("nan")) for name in METRICS},
             "seconds/fit": fitted - started,
             "seconds/score": scored - fitted,
+            "seconds/audit": finished - scored,
         }
         nothing = np.full(len(queried), np.nan)
         round = Round(
@@ -257,6 +264,19 @@ class Experiment:
         ids = self.instance.pool[candidates.rows]
         y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
         return Query(candidates, b, rng, y_true, self.utility if self.strategy.uses_goal else None)
+
+    def _audit(
+        self, state: _State, candidates: Candidates, scores: Scores | None
+    ) -> dict[str, Any]:
+        """The round's audit, if one is due; what it finds never changes a selection."""
+        auditor, n = self.auditor, len(state.rows)
+        if auditor is None or scores is None or len(scores.looked_at) < 5 or not auditor.possible:
+            return {}
+        if not auditor.audit.due(state.index, n, self.instance.n_classes):
+            return {}
+        rng = streams(self.seed, f"audit {state.index}")
+        found = auditor.agreement(candidates, scores, rng, self.batch_size)
+        return {**found, "untrusted": not state.untrusted and auditor.warn(found)}
 
     def _say_vacuous(self, scores: Scores, *, first: bool) -> None:
         assert self.utility is not None
@@ -305,6 +325,7 @@ class _State:
     idle: int = 0
     done: bool = False
     vacuous: bool = False
+    untrusted: bool = False
 
     def checkpoint(self) -> Checkpoint:
         assert self.model is not None
@@ -321,7 +342,7 @@ class _State:
         )
 
 
-class VacuousUtility(UserWarning):
+class VacuousUtility(RunWarning):
     """All candidates are worth the same, up to noise; the selection is openly random."""
 
 

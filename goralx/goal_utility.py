@@ -6,7 +6,6 @@ against one another once, and are asked together each round.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -62,7 +61,9 @@ class Scores:
 class GoalOrientedUtility:
     """Goal, label operator and estimator, with the dev set if the goal is measured there.
 
-    ``first_order`` ranks the pool where the estimator looks only at the best. Raises
+    ``pool_y`` (M,) are the hidden labels of the initial pool, for operators that declare that they
+    need them; None outside simulation. ``first_order`` ranks the pool where the estimator looks
+    only at the best. Raises
     `Incompatible`, with the way out, where they make no sense together or with the model.
     """
 
@@ -71,7 +72,7 @@ class GoalOrientedUtility:
     estimator: UtilityEstimator
     model: Model
     dev: Labelled | None = None
-    reveal: Callable[[Rows], Labels] | None = None
+    pool_y: Labels | None = None
     first_order: UtilityEstimator | None = None
 
     def __post_init__(self) -> None:
@@ -88,7 +89,7 @@ class GoalOrientedUtility:
         if design:
             return
         self._check_goal_and_estimator()
-        if self.operator.needs_ground_truth and self.reveal is None:
+        if self.operator.needs_ground_truth and self.pool_y is None:
             raise Incompatible(
                 f"operator {type(self.operator).__name__} needs the true labels of the pool, which "
                 "exist only in a simulated run; use max, min, average or annealed"
@@ -144,8 +145,8 @@ class GoalOrientedUtility:
     def resolve(self, U: Array, candidates: Candidates) -> Array:
         """The operator's utility (N,) from utilities under every label U (N, K)."""
         y_true = None
-        if self.operator.needs_ground_truth and self.reveal is not None:
-            y_true = self.reveal(candidates.rows)
+        if self.operator.needs_ground_truth and self.pool_y is not None:
+            y_true = self.pool_y[candidates.rows]
         log_Q = self.operator.beliefs(candidates)
         return self.operator(U, log_Q, y_true, candidates.progress)
 

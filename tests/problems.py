@@ -51,7 +51,7 @@ def experiment(
         build("utility", "influence"),
         learner,
         dev,
-        reveal=lambda rows: instance.y[instance.pool[rows]],
+        pool_y=instance.y[instance.pool],
     )
     named = goal if isinstance(goal, str) else "own"
     goals = {name: build("goal", name) for name in monitors}

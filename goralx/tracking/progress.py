@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from goralx.experiment import VacuousUtility
+from goralx.errors import RunWarning
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def plain_warnings() -> Iterator[None]:
         default = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
-            if issubclass(category, VacuousUtility):
+            if issubclass(category, RunWarning):
                 say(f"goralx: warning: {message}")
             else:
                 default(message, category, *where, **options)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import goralx
 from goralx import runner
-from goralx.data import Oracle, streams
+from goralx.data import streams
 from goralx.record import RunInfo, fingerprint
 from goralx.registry import registry
 
@@ -34,10 +34,9 @@ def experiment(dataset="iris", strategy="goral", goal="ent", operator="max", see
         instance = instance.with_dev(0.1, streams(seed, "dev"))
     model, chooser = build("model", "softmax"), build("strategy", strategy)
     dev = instance.labelled(instance.dev) if len(instance.dev) else None
-    reveal = Oracle(instance).reveal
     utility = goralx.GoalOrientedUtility(
         build("goal", goal), build("operator", operator), build("utility", "influence"), model,
-        dev, reveal=lambda rows: reveal(instance.pool[rows]),
+        dev, pool_y=instance.y[instance.pool],
     )  # fmt: skip
     options = {"batch_size": 5, "n_queries": 30, **options}
     return goralx.Experiment(

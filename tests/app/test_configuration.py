@@ -18,6 +18,7 @@ from omegaconf.errors import ValidationError
 
 import goralx
 from goralx import configuration, registry
+from goralx.components import Candidates, Reference
 from goralx.configuration import node_type, plain, prepare
 from goralx.experiment import Experiment, Stop
 from goralx.registry import HOOKS, Component
@@ -308,3 +309,18 @@ def test_nothing_of_a_settings_node_is_decided_twice():
         f.default is MISSING or f.default_factory is not dataclasses.MISSING
         for f in dataclasses.fields(configuration.Settings)
     )
+
+
+def test_the_oracle_operator_is_told_the_true_labels_of_the_candidates(tmp_path):
+    """Pool positions and source rows are different numbers; a mix-up tells it other labels."""
+    config = composed("dataset=iris", "goal=dev", "operator=oracle", "n_queries=30")
+    experiment = prepare(config, tmp_path).experiment
+    instance = experiment.instance
+    rows = np.flatnonzero(np.arange(len(instance.pool)) % 3 == 1)
+    fitted = experiment.model.fit(instance.labelled(instance.init), instance.n_classes)
+    candidates = Candidates(
+        Reference(fitted, instance.pool_X), rows, instance.labelled(instance.init), 0.0
+    )
+    scores = experiment.utility(candidates)
+    truth = instance.y[instance.pool[rows]]
+    assert np.array_equal(scores.utility, scores.U[np.arange(len(rows)), truth])
