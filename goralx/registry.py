@@ -122,6 +122,11 @@ def registry() -> Registry:
     return load(_own_folder(), _user_folders(), _entry_points())
 
 
+def build(group: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
+    """A registered component, e.g. ``build("goal", "ent")``: how one is made of others."""
+    return registry().build(group, name, options)
+
+
 def _own_folder() -> Path:
     """``plugins/``: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parent
@@ -258,4 +263,4 @@ def _distribution(entry: importlib.metadata.EntryPoint) -> str:
     return f"{dist.name} {dist.version}" if dist is not None else entry.value
 
 
-__all__ = ["BrokenPlugin", "Component", "Registry", "UnknownName", "load", "registry"]
+__all__ = ["BrokenPlugin", "Component", "Registry", "UnknownName", "build", "load", "registry"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, wraps
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,10 @@ def check_gradient_rows_sum_to_zero(goal: LogitGoal) -> None:
 
 @only_for(LogitGoal)
 def check_logit_hessian(goal: LogitGoal) -> None:
-    """``logit_hessian``, where there is one, agrees with differences of the gradient (M, K, K)."""
+    """``logit_hessian``, where there is one, agrees with differences of the gradient (M, K, K).
+
+    Each sample's is symmetric, and its rows sum to zero as the gradient's do.
+    """
     if not has_logit_hessian(goal):
         return
     for K in CLASSES:
@@ -91,11 +95,15 @@ def check_logit_hessian(goal: LogitGoal) -> None:
         numeric = np.empty((*s.logits.shape, K))
         for i, k in np.ndindex(*s.logits.shape):
             numeric[i, :, k] = _difference(partial(_gradient, goal), s, i, k)[i]
+        hessian = goal.logit_hessian(s.log_P, s.X, _labels(goal, s))
+        wrong = f"K={K}: logit_hessian and differences of the gradient disagree"
+        require_close(hessian, numeric, wrong, rtol=1e-7)
+        require_close(hessian.transpose(0, 2, 1), hessian, f"K={K}: logit_hessian is not symmetric")
         require_close(
-            goal.logit_hessian(s.log_P, s.X, _labels(goal, s)),
-            numeric,
-            f"K={K}: logit_hessian and differences of the gradient disagree",
-            rtol=1e-7,
+            hessian.sum(axis=2),
+            np.zeros(s.logits.shape),
+            f"K={K}: the rows of logit_hessian do not sum to zero",
+            scale=float(np.abs(hessian).max()),
         )
 
 
@@ -208,17 +216,26 @@ def check_deterministic(goal: PredictionGoal) -> None:
 
 @only_for(DesignGoal)
 def check_gains(goal: DesignGoal) -> None:
-    """A design goal's gains are a finite number a candidate (N,), whatever the other candidates."""
-    for K in CLASSES:
-        asked = candidates(K)
-        reference = asked.pool
-        gains = goal.gains(asked, reference, regime="fixed_C")
-        require_array(gains, (len(asked),), f"K={K}: the gains")
+    """A design goal's gains are a finite number a candidate (N,), whatever the other candidates.
+
+    None is negative, as one more label never leaves less known; tau itself is one finite float.
+    """
+    for K, regime in product(CLASSES, ("fixed_C", "fixed_lambda")):
+        asked, where = candidates(K), f"K={K}, {regime}:"
+        with global_generators_unused(), untouched(X=asked.pool.X, log_P=asked.pool.log_P):
+            tau = goal.measure(asked.pool)
+            gains = goal.gains(asked, asked.pool, regime=regime)
+        assert isinstance(tau, float) and np.isfinite(tau), f"{where} tau is {tau!r}; give a float"
+        require_array(gains, (len(asked),), f"{where} the gains")
+        least = float(gains.min())
+        assert least >= -1e-9 * np.abs(gains).max(), (
+            f"{where} a gain is {least:.3g}; it is how much tau rises, which no label can lower"
+        )
         some = np.arange(len(asked))[::-3]
         require_close(
-            goal.gains(asked.subset(some), reference, regime="fixed_C"),
+            goal.gains(asked.subset(some), asked.pool, regime=regime),
             gains[some],
-            f"K={K}: a candidate's gain depends on the other candidates",
+            f"{where} a candidate's gain depends on the other candidates",
             rtol=1e-8,
         )
 
