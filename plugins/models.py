@@ -11,6 +11,7 @@ import numpy as np
 import goralx
 from goralx import Array, BadInput, Labelled
 from goralx.core import softmax_regression
+from goralx.core.linear_solve import NotConverged
 from goralx.core.softmax_regression import SoftmaxFit
 
 
@@ -88,6 +89,11 @@ class SklearnLogisticRegression:
             C=2.0 * C if n_classes == 2 else C, tol=self.tolerance, max_iter=self.max_iter
         )
         solver.fit(labelled.X.astype(np.float64, copy=False), labelled.y)  # float32 stops early
+        if solver.n_iter_.max() >= self.max_iter:  # of which scikit-learn only warns
+            raise NotConverged(
+                f"scikit-learn's lbfgs: not converged after {self.max_iter} iterations; raise "
+                "model.max_iter, standardise the features or lower C"
+            )
         theta = np.column_stack([solver.coef_, solver.intercept_])
         if n_classes == 2:
             theta = np.concatenate([-0.5 * theta, 0.5 * theta])

@@ -36,6 +36,7 @@ def experiment(
     model="softmax",
     monitors=("ent", "fir"),
     model_options=None,
+    operator_options=None,
     **options,
 ):
     """An `Experiment` of registered names; objects are taken as they are."""
@@ -47,7 +48,7 @@ def experiment(
     dev = instance.labelled(instance.dev) if len(instance.dev) else None
     utility = goralx.GoalOrientedUtility(
         part("goal", goal),
-        part("operator", operator),
+        part("operator", operator, **(operator_options or {})),
         build("utility", "influence"),
         learner,
         dev,

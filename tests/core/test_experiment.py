@@ -29,7 +29,7 @@ RUNS = {
     "goral fir annealed": {"goal": "fir", "operator": "annealed"},
     "fixed_lambda": {"model_options": {"regime": "fixed_lambda", "penalize_intercept": True}},
     "laplace": {"operator": "laplace"},
-    "neighbors": {"operator": build("operator", "estimated", classifier="neighbors")},
+    "neighbors": {"operator": "estimated", "operator_options": {"classifier": "neighbors"}},
     "uncertainty": {"strategy": "uncertainty"},
     "random": {"strategy": "random"},
     "scikit-learn": {"model": "sklearn", "operator": "min"},
@@ -572,6 +572,8 @@ def test_a_fit_that_does_not_converge_ends_the_run():
 
     with pytest.raises(NotConverged):
         run(model_options={"tolerance": 1e-30})
+    with pytest.warns(UserWarning, match="converge"), pytest.raises(NotConverged, match="lbfgs"):
+        run(model="sklearn", model_options={"max_iter": 1})
 
 
 def test_two_classes_and_a_float32_pool():
