@@ -17,6 +17,7 @@ goal          a sample adds       use it when                                  i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -114,16 +115,14 @@ class NegativeExpectedCost(goralx.LogitGoal):
 
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
 
-    cost: list[list[float]] | None = None
+    cost: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.cost is not None:
-            square = all(len(row) == len(self.cost) for row in self.cost)
-            if not square or len(self.cost) < 2 or not np.isfinite(self.cost).all():
-                raise BadInput(
-                    f"goal.cost={self.cost}; allowed: null, or finite numbers, as many rows (true "
-                    "class) as columns (predicted class), e.g. goal.cost=[[0,1],[5,0]]"
-                )
+        if self.cost is not None and not is_square(self.cost):
+            raise BadInput(
+                f"goal.cost={self.cost}; allowed: null, or finite numbers, as many rows (true "
+                "class) as columns (predicted class), e.g. goal.cost=[[0,1],[5,0]]"
+            )
 
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
@@ -228,6 +227,16 @@ def power_hessian(log_P: Array, y: Labels | None, q: float) -> Array:
     p_y, r = of_label(log_P, y)
     bend = q * (r[:, :, None] * r[:, None, :]) - fisher(np.exp(log_P), np.eye(log_P.shape[1]))
     return (p_y**q)[:, :, None] * bend
+
+
+def is_square(rows: Sequence[Sequence[float]]) -> bool:
+    """Whether these are the rows of a square matrix of finite numbers, 2 x 2 or larger."""
+    try:
+        matrix = np.array(rows, dtype=np.float64)
+    except (TypeError, ValueError):  # ragged, or words
+        return False
+    square = matrix.ndim == 2 and len(matrix) == matrix.shape[1] > 1
+    return square and bool(np.isfinite(matrix).all())
 
 
 def diagonal(values: Array) -> Array:

@@ -1,6 +1,8 @@
-"""dev, ent and fir: values by loops over the paper's formulas, gradients by central differences."""
+"""dev, ent and fir by loops over the paper's formulas and by differences; composites of goals."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax
 
+import goralx
 from goralx.core import softmax_regression as softmax
+from tests.app.program import SHORT, call
 from tests.problems import blobs, build
 from tests.reference import GOALS, central_difference, predict, relative, with_constant
 
@@ -98,6 +102,19 @@ def test_theta_gradient_through_the_models_pullback(name, K, intercept):
     assert relative(fit.pullback(reference, G), numeric) < 1e-9
 
 
+@every_goal
+@every_K
+def test_curvature_along_any_direction_of_the_parameters(name, K):
+    """d^2 tau(theta + t V) / dt^2, by differences of the slow value."""
+    rng, X, y, theta = sample(8, K)
+    V, h = rng.normal(size=theta.shape), 1e-3
+    tau = {i: GOALS[name](theta + i * h * V, X, y) for i in (-2, -1, 0, 1, 2)}
+    bend = (16 * (tau[1] + tau[-1]) - tau[2] - tau[-2] - 30 * tau[0]) / (12 * h * h)
+    hessian = build("goal", name).logit_hessian(softmax.log_proba(X, theta), X, y)
+    moved = with_constant(X) @ V.T
+    assert np.einsum("nj,njk,nk->", moved, hessian, moved) == pytest.approx(bend, rel=1e-6)
+
+
 @every_K
 def test_theta_gradients_are_section_8s_closed_forms(K):
     _, X, y, theta = sample(6, K)
@@ -154,3 +171,83 @@ def test_inputs_are_left_alone(name):
     for array in (log_P, X, y):
         array.setflags(write=False)
     build("goal", name).value_and_logit_gradient(log_P, X, y)
+
+
+# Composites --------------------------------------------------------------------------------------
+
+
+@every_K
+def test_a_composite_is_the_weighted_sum_of_means(K):
+    _, X, _, theta = sample(9, K)
+    goal = build("goal", "composite", goals=("ent", "fir"), weights=(2.0, -0.5))
+    value, G = evaluate(goal, theta, X, None)
+    means = GOALS["ent"](theta, X) / len(X), GOALS["fir"](theta, X)
+    assert value == pytest.approx(2.0 * means[0] - 0.5 * means[1], rel=1e-12)
+    numeric = central_difference(
+        lambda eta: goal.value(log_softmax(eta, axis=1), X, None), softmax.logits(X, theta), h=1e-3
+    )
+    assert relative(G, numeric) < 1e-9
+    parts = [build("goal", name) for name in ("ent", "fir")]
+    hessians = [part.logit_hessian(softmax.log_proba(X, theta), X, None) for part in parts]
+    np.testing.assert_allclose(
+        goal.logit_hessian(softmax.log_proba(X, theta), X, None),
+        2.0 * hessians[0] / len(X) - 0.5 * hessians[1],
+        atol=1e-15,
+    )
+
+
+@pytest.mark.parametrize("goals", [("ent", "fir"), ("dev", "brier", "eacc")])
+def test_a_composite_is_measured_where_its_parts_are(goals):
+    alone = build("goal", "composite", goals=goals)
+    assert alone.reference == build("goal", goals[0]).reference
+    _, X, y, theta = sample(10, 3)
+    weighed = build("goal", "composite", goals=goals, weights=(1.0,) * len(goals))
+    assert evaluate(alone, theta, X, y)[0] == evaluate(weighed, theta, X, y)[0]
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({"goals": ("ent", "dev")}, goralx.Incompatible, "ent on pool, dev on dev"),
+        ({"goals": ("ent", "firatio")}, goralx.Incompatible, "firatio has no gradient"),
+        ({"goals": ("dev", "accuracy")}, goralx.Incompatible, "accuracy has no gradient"),
+        ({"goals": ("ent", "fri")}, goralx.UnknownName, "did you mean 'fir'"),
+        ({"goals": ()}, goralx.BadInput, "at least one"),
+        ({"weights": (1.0,)}, goralx.BadInput, "1 numbers for 2 goals"),
+        ({"weights": (0.0, 0.0)}, goralx.BadInput, "not all 0"),
+        ({"weights": (1.0, float("nan"))}, goralx.BadInput, "finite"),
+    ],
+)
+def test_what_makes_no_composite_is_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        build("goal", "composite", **options)
+
+
+@dataclass(frozen=True)
+class Straight(goralx.LogitGoal):
+    """No curvature given."""
+
+    def value_and_logit_gradient(self, log_P, X, y):
+        P = np.exp(log_P)
+        nu = (P * P).sum(axis=1, keepdims=True)
+        return float(nu.sum()), 2 * P * (P - nu)
+
+
+def test_a_part_without_curvature_is_named_where_it_is_needed(monkeypatch):
+    parts = {"ent": build("goal", "ent"), "straight": Straight()}
+    monkeypatch.setattr(goralx, "build", lambda group, name: parts[name])
+    goal = build("goal", "composite", goals=("ent", "straight"))
+    _, X, _, theta = sample(11, 3)
+    assert np.isfinite(evaluate(goal, theta, X, None)[0])
+    with pytest.raises(goralx.Incompatible, match=r"Straight.*utility=lookahead"):
+        goal.logit_hessian(softmax.log_proba(X, theta), X, None)
+
+
+def test_a_composite_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["goal=composite", "goal.goals=[dev,eacc]", "goal.weights=[1,-0.5]"]
+    done = call(capsys, *words, *SHORT)
+    assert done.status == 0, done.err
+    assert "dev labels used" in done.out
+    refused = call(capsys, words[0], "goal.goals=[dev,ent]", *SHORT)
+    assert refused.status == 2 and "mixes references" in refused.errors[-1]
