@@ -15,8 +15,6 @@ VARIANTS = {
     ("goal", "fir"): [{"include_intercept": False}],
     ("goal", "gce"): [{"q": 1.0}],
     ("goal", "composite"): [{"goals": ("dev", "brier"), "weights": (1.0, -0.5)}],
-    ("goal", "gce"): [{"q": 0.2}],
-    ("goal", "composite"): [{"goals": ("dev", "brier"), "weights": (2.0, -0.5)}],
     ("operator", "annealed"): [{"schedule": "linear", "start": 3.0}],
     ("operator", "estimated"): [{"classifier": "neighbors", "smoothing": 0.0}],
     ("strategy", "uncertainty"): [{"measure": "entropy"}, {"measure": "least_confident"}],
