@@ -6,6 +6,7 @@ the base classes below and `hookimpl`. As a program: ``python -m goralx --help``
 
 from .components import (
     Array,
+    BatchRule,
     Candidates,
     CurvedModel,
     Dataset,
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Array",
     "BadInput",
+    "BatchRule",
     "Candidates",
     "CurvedModel",
     "Dataset",

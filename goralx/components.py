@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,12 @@ class CurvedModel(FittedModel, Protocol):
 
     def retrained(self, X_new: Features, y_new: Labels, regime: str) -> Array:
         """Exact change of phi (T, m) as X_new (T, b, d) with y_new (T, b) join, for each of T."""
+
+    def inserted(self, x: Features, label: int | None, regime: str) -> CurvedModel:
+        """The fit as x (d,) under this label would leave it, without a refit or a checkpoint.
+
+        Without a label its curvature joins and theta stays, as if labels came as predicted.
+        """
 
 
 @runtime_checkable
@@ -216,6 +222,16 @@ class Candidates:
         """Only the candidates at these positions."""
         return replace(self, rows=self.rows[positions])
 
+    def inserted(self, position: int, label: int | None, regime: str) -> Candidates:
+        """The others, seen through the model as it would be were this one labelled so.
+
+        Asks "expansion" of the model. ``labelled`` stays: made-up labels are nobody's.
+        """
+        x = self.pool.X[self.rows[position]]
+        model = cast(CurvedModel, self.model).inserted(x, label, regime)
+        pool = replace(self.pool, model=model)
+        return replace(self, pool=pool, rows=np.delete(self.rows, position))
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -290,7 +306,7 @@ class Query:
     """What a strategy is asked: which ``batch_size`` of the candidates to label next.
 
     Everything that costs something is worked out when it is first read. ``y_true`` is None unless
-    the strategy declares ``needs_ground_truth``.
+    the strategy declares ``needs_ground_truth``. ``rule`` puts the batch together, see `batch`.
     """
 
     candidates: Candidates
@@ -298,6 +314,7 @@ class Query:
     rng: np.random.Generator
     y_true: Labels | None = None
     score: Scorer | None = field(default=None, repr=False)
+    rule: BatchRule | None = None
 
     @property
     def X(self) -> Features:
@@ -312,9 +329,20 @@ class Query:
     @cached_property
     def scores(self) -> Scores:
         """Goal-oriented utilities: ``scores.U`` (N, K) and ``scores.utility`` (N,)."""
+        return self.scorer(self.candidates)
+
+    @property
+    def scorer(self) -> Scorer:
+        """What scores candidates, as they are or as made-up labels would leave them."""
         if self.score is None:
             raise Incompatible("this query has no goal; give a goal, an operator and a utility")
-        return self.score(self.candidates)
+        return self.score
+
+    def batch(self) -> Rows:
+        """Places of the batch that the run's rule puts together; the best where it has none."""
+        if self.rule is None:
+            return top_b(self.scores.utility, self.batch_size, self.rng)
+        return self.rule.choose(self)
 
     def top(self, utility: Array) -> Selection:
         """The ``batch_size`` best by ``utility`` (N,), ties broken at random, NaN never chosen."""
@@ -322,9 +350,35 @@ class Query:
 
 
 class Scorer(Protocol):
-    """Resolved goal-oriented utilities of the candidates."""
+    """Resolved goal-oriented utilities of the candidates, and what a label is believed to be."""
 
     def __call__(self, candidates: Candidates) -> Scores: ...
+
+    def beliefs(self, candidates: Candidates) -> Array | None:
+        """log P(y) (N, K) that labels are resolved under; None where the goal asks no label."""
+
+    @property
+    def regime(self) -> str:
+        """The model's."""
+
+
+class BatchRule(ABC):
+    """How the batch is put together, given what each candidate is worth on its own.
+
+    Collective influence is the mean of its members' (Remark 2), so that to first order the best
+    batch is the best candidates; beyond it, they may all say the same.
+    """
+
+    needs_model: ClassVar[frozenset[str]] = frozenset()
+    """Capabilities that it asks of the model."""
+
+    @abstractmethod
+    def choose(self, query: Query) -> Rows:
+        """Places of ``query.batch_size`` different candidates, best first.
+
+        Reads ``query.scores`` and draws from ``query.rng``; a candidate whose utility is NaN was
+        not looked at and is never chosen.
+        """
 
 
 class Strategy(ABC):

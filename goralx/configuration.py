@@ -63,6 +63,7 @@ class Settings:
     operator: Any = MISSING
     strategy: Any = MISSING
     utility: Any = MISSING
+    batch: Any = MISSING
     model: Any = MISSING
     dataset: Any = MISSING
     tracker: Any = MISSING
@@ -76,6 +77,10 @@ class Settings:
     audit: Auditing = field(default_factory=Auditing)
     threads: int = MISSING
     progress: bool = MISSING
+
+
+TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
+"""Groups whose choice is a tag of the run."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
         strategy=strategy,
         utility=utility,
         auditor=auditor,
+        rule=built["batch"],
         monitors=dict(sorted(monitors.items())),
         goal=name["goal"],
         stop=Stop(**config["stop"]),
@@ -212,7 +218,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     )
     tags = {
         "goralx.fingerprint": fingerprint(_identity(config, strategy.uses_goal), instance),
-        **{f"goralx.{g}": name[g] for g in ("goal", "operator", "strategy", "utility", "dataset")},
+        **{f"goralx.{group}": name[group] for group in TAGGED},
         "goralx.seed": str(seed),
         "goralx.uses_ground_truth": str(experiment.uses_ground_truth).lower(),
         **({"goralx.sweep": sweep} if sweep else {}),
@@ -273,9 +279,10 @@ def _instance(
 def _identity(config: Mapping[str, Any], uses_goal: bool) -> dict[str, Any]:
     """What determines the result, besides the instance (whose dev set says what ``dev`` was).
 
-    A strategy that asks no goal is indifferent to the operator and the utility.
+    A strategy that asks no goal is indifferent to the operator, the utility and the batch rule.
     """
-    groups = ("goal", "strategy", "model", *(("operator", "utility") if uses_goal else ()))
+    asked = ("operator", "utility", "batch") if uses_goal else ()
+    groups = ("goal", "strategy", "model", *asked)
     scalars = ("batch_size", "n_queries", "seed", "guard", "stop", "audit")
     monitors = sorted({*config["monitors"], config["goal"]["name"]})
     return {**{key: config[key] for key in (*groups, *scalars)}, "monitors": monitors}

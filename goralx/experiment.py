@@ -20,6 +20,7 @@ import numpy as np
 from .audit import METRICS, Auditor
 from .components import (
     Array,
+    BatchRule,
     Candidates,
     FittedModel,
     Goal,
@@ -103,7 +104,7 @@ class Experiment:
 
     ``monitors`` are goals whose values are measured every round, whatever the strategy. The budget
     is ``n_queries`` labels, ``batch_size`` a round. ``guard`` says what a vacuous utility does:
-    "warn" selects openly at random, "error" ends the run.
+    "warn" selects openly at random, "error" ends the run. ``rule`` puts the batches together.
     """
 
     instance: Instance
@@ -118,6 +119,7 @@ class Experiment:
     guard: str = "warn"
     stop: Stop = Stop()
     auditor: Auditor | None = None
+    rule: BatchRule | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -128,6 +130,8 @@ class Experiment:
             raise BadInput(f"guard={self.guard}; allowed: warn, error")
         if self.strategy.uses_goal and self.utility is None:
             raise Incompatible(f"strategy {type(self.strategy).__name__} needs a goal")
+        if self.strategy.uses_goal and self.utility is not None:
+            self.utility.check_batch(self.rule, self.batch_size)
         if self.goal not in self.monitors:
             raise Incompatible(
                 f"goal '{self.goal}' is not measured; monitors: {', '.join(sorted(self.monitors))}"
@@ -263,7 +267,8 @@ class Experiment:
     ) -> Query:
         ids = self.instance.pool[candidates.rows]
         y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
-        return Query(candidates, b, rng, y_true, self.utility if self.strategy.uses_goal else None)
+        score = self.utility if self.strategy.uses_goal else None
+        return Query(candidates, b, rng, y_true, score, self.rule)
 
     def _audit(
         self, state: _State, candidates: Candidates, scores: Scores | None

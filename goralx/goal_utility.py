@@ -13,6 +13,7 @@ import numpy as np
 
 from .components import (
     Array,
+    BatchRule,
     Candidates,
     DesignGoal,
     Goal,
@@ -113,6 +114,25 @@ class GoalOrientedUtility:
                 "use utility=lookahead or utility=retrain"
             )
 
+    def check_batch(self, rule: BatchRule | None, batch_size: int) -> None:
+        """Refuse a batch rule that asks more than the model or the screening gives."""
+        missing = rule.needs_model - self.model.capabilities if rule else frozenset()
+        if missing:
+            raise Incompatible(
+                f"batch rule {type(rule).__name__} asks {', '.join(sorted(missing))} of the model, "
+                f"which {type(self.model).__name__} cannot give; use model=softmax, or batch=top"
+            )
+        screen = None if isinstance(self.goal, DesignGoal) else self.estimator.screen
+        if screen is not None and screen < batch_size:
+            raise Incompatible(
+                f"utility.screen={screen} looks at fewer candidates than batch_size={batch_size} "
+                "asks for; raise utility.screen, or set it to null"
+            )
+
+    @property
+    def regime(self) -> str:
+        return self.model.regime
+
     def reference(self, pool: Reference) -> Reference:
         """What the goal is measured on: the initial pool, or the dev set through the same model."""
         return goal_reference(self.goal, pool, self.dev)
@@ -144,11 +164,22 @@ class GoalOrientedUtility:
 
     def resolve(self, U: Array, candidates: Candidates) -> Array:
         """The operator's utility (N,) from utilities under every label U (N, K)."""
-        y_true = None
-        if self.operator.needs_ground_truth and self.pool_y is not None:
-            y_true = self.pool_y[candidates.rows]
         log_Q = self.operator.beliefs(candidates)
-        return self.operator(U, log_Q, y_true, candidates.progress)
+        return self.operator(U, log_Q, self._y_true(candidates), candidates.progress)
+
+    def beliefs(self, candidates: Candidates) -> Array | None:
+        """log P(y) (N, K) that labels are resolved under; of an operator told the truth, that."""
+        if isinstance(self.goal, DesignGoal):
+            return None
+        y_true = self._y_true(candidates)
+        if y_true is None:
+            return self.operator.beliefs(candidates)
+        return np.where(np.eye(candidates.model.n_classes, dtype=bool)[y_true], 0.0, -np.inf)
+
+    def _y_true(self, candidates: Candidates) -> Labels | None:
+        if not self.operator.needs_ground_truth or self.pool_y is None:
+            return None
+        return self.pool_y[candidates.rows]
 
     def _finite(self, utility: Array) -> Array:
         if not np.isfinite(utility).all():

@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from .components import (
+        BatchRule,
         Dataset,
         LabelOperator,
         LogitGoal,
@@ -45,6 +46,11 @@ def register_utilities(register: Callable[[str, type[UtilityEstimator]], None]) 
 @hookspec
 def register_strategies(register: Callable[[str, type[Strategy]], None]) -> None:
     """Strategies: which samples to label next (`goralx.Strategy`)."""
+
+
+@hookspec
+def register_batch_rules(register: Callable[[str, type[BatchRule]], None]) -> None:
+    """Batch rules: how a batch is put together from utilities (`goralx.BatchRule`)."""
 
 
 @hookspec

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .components import (
     Array,
+    BatchRule,
     Candidates,
     Goal,
     LabelOperator,
@@ -32,6 +33,7 @@ KINDS: dict[str, Any] = {
     "operator": LabelOperator,
     "utility": UtilityEstimator,
     "strategy": Strategy,
+    "batch": BatchRule,
     "model": Model,
 }
 
@@ -100,6 +102,7 @@ def query(
     *,
     batch_size: int = 1,
     strategy: str | Strategy = "goral",
+    batch: str | BatchRule = "top",
     goal: str | Goal = "ent",
     operator: str | LabelOperator = "max",
     utility: str | UtilityEstimator = "influence",
@@ -114,9 +117,11 @@ def query(
 ) -> Rows:
     """Indices (batch_size,) into X_pool of what to label next, best first; see `utilities`.
 
-    ``random_state`` decides ties and the random strategy: the same inputs give the same indices.
+    ``batch`` says how a goal-oriented batch is put together. ``random_state`` decides ties and
+    all that is drawn: the same inputs give the same indices.
     """
     chooser: Strategy = _component("strategy", strategy)
+    rule: BatchRule = _component("batch", batch)
     scorer, candidates = _prepare(
         X_labelled,
         y_labelled,
@@ -139,7 +144,10 @@ def query(
         raise BadInput(f"batch_size={batch_size}; allowed: 1 to {len(candidates)}, the pool's size")
     if chooser.needs_ground_truth:
         raise BadInput(f"strategy {strategy!r} needs the pool's true labels, which are not known")
-    asked = Query(candidates, batch_size, np.random.default_rng(random_state), score=scorer)
+    if scorer is not None:
+        scorer.check_batch(rule, batch_size)
+    rng = np.random.default_rng(random_state)
+    asked = Query(candidates, batch_size, rng, score=scorer, rule=rule)
     rows = chooser.select(asked).rows
     if chooser.uses_goal and asked.scores.vacuous and len(candidates) > 1:
         warnings.warn(

@@ -28,6 +28,7 @@ HOOKS = {
     "operator": "register_label_operators",
     "utility": "register_utilities",
     "strategy": "register_strategies",
+    "batch": "register_batch_rules",
     "model": "register_models",
     "dataset": "register_datasets",
     "tracker": "register_trackers",

@@ -113,45 +113,6 @@ class Laplace(goralx.LabelOperator):
         return expectation(U, log_P)
 
 
-@dataclass(frozen=True)
-class Estimated(goralx.LabelOperator):
-    """Expectation under a separate model of another kind (Evans et al., arXiv:1502.01664).
-
-    ``classifier`` is "random_forest" or "neighbors" (scikit-learn), fit to the labelled samples in
-    each round; its probabilities are mixed with a uniform share ``smoothing``, so that no label is
-    impossible.
-    """
-
-    classifier: str = "random_forest"
-    smoothing: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.classifier not in ("random_forest", "neighbors"):
-            raise BadInput(
-                f"operator.classifier={self.classifier}; allowed: random_forest, neighbors"
-            )
-        if not 0 <= self.smoothing <= 1:
-            raise BadInput(f"operator.smoothing={self.smoothing}; allowed: 0 to 1")
-
-    def beliefs(self, candidates: Candidates) -> Array:
-        from sklearn.ensemble import RandomForestClassifier
-        from sklearn.neighbors import KNeighborsClassifier
-
-        labelled, K = candidates.labelled, candidates.model.n_classes
-        if self.classifier == "random_forest":
-            model = RandomForestClassifier(random_state=candidates.random_state)
-        else:
-            model = KNeighborsClassifier(n_neighbors=min(5, len(labelled)), weights="distance")
-        model.fit(labelled.X, labelled.y)
-        P = np.zeros((len(candidates), K))
-        P[:, model.classes_] = model.predict_proba(candidates.X)
-        with np.errstate(divide="ignore"):  # smoothing=0 leaves impossible labels, log P = -inf
-            return np.log((1.0 - self.smoothing) * P + self.smoothing / K)
-
-    def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
-        return expectation(U, log_P)
-
-
 def expectation(U: Array, log_Q: Array) -> Array:
     """sum_y q(y) U[x, y]: (N,)."""
     return (np.exp(log_Q) * U).sum(axis=1)
@@ -166,4 +127,3 @@ def register_label_operators(register):
     register("expected", Expected)
     register("annealed", Annealed)
     register("laplace", Laplace)
-    register("estimated", Estimated)

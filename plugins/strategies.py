@@ -13,12 +13,12 @@ from goralx import BadInput, Query, Selection
 
 @dataclass(frozen=True)
 class GoalOriented(goralx.Strategy):
-    """The batch of the highest goal-oriented utilities: to first order the best one (Remark 2)."""
+    """The samples that raise the goal most, put together to a batch by the rule ``batch=``."""
 
     uses_goal: ClassVar[bool] = True
 
     def select(self, query: Query) -> Selection:
-        return query.top(query.scores.utility)
+        return Selection(query.batch(), query.scores.utility)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from scipy.special import log_softmax
 
 from . import retraining
 from .curvature import Expansion, logit_variance
+from .fantasy import Fantasy
 from .linear_solve import Array, Factor, NotConverged, Solution, conjugate_gradients
 
 _CHUNK = 1 << 22  # floats in the temporary of one Hessian block, 32 MB
@@ -210,9 +211,14 @@ class SoftmaxFit:
         return self.objective.l2
 
     @property
+    def decay(self) -> Array:
+        """(D,): l2 on the penalised coordinates."""
+        return self.objective.decay
+
+    @property
     def penalty_gradient(self) -> Array:
         """Gradient (K, D) of the penalty folded into each sample's loss: l2 theta_pen."""
-        return self.theta * self.objective.decay
+        return self.theta * self.decay
 
     def log_proba(self, X: NDArray[np.floating]) -> Array:
         """log P(y | x): (N, K) for X (N, d)."""
@@ -287,6 +293,10 @@ class SoftmaxFit:
             )
             changes[t] = objective.phi(refit.theta) - before
         return changes
+
+    def inserted(self, x: NDArray[np.floating], label: int | None, regime: str) -> Fantasy:
+        """The model as x (d,) under a label (or none) would leave it, without a refit."""
+        return Fantasy.of(self, x, label, regime)
 
     def _expand(self, n_shares: int) -> Expansion:
         objective = self.objective

@@ -84,7 +84,7 @@ def test_its_components_are_listed_with_their_origin_and_options(goralx):
     theirs = [c for c in listed["components"] if c["origin"] == "goralx-gini 0.3.1"]
     assert {(c["group"], c["name"]) for c in theirs} == {
         ("goal", "gini"),
-        ("operator", "hurwicz"),
+        ("operator", "hopeful"),
         ("strategy", "spread"),
     }
     assert listed["broken"] == []
@@ -94,7 +94,7 @@ def test_its_components_are_listed_with_their_origin_and_options(goralx):
 
 
 def test_it_runs_from_the_command_line_without_a_yaml_file(goralx, tmp_path):
-    words = ("goal=gini", "goal.weight=2", "operator=hurwicz", "strategy=spread")
+    words = ("goal=gini", "goal.weight=2", "operator=hopeful", "strategy=spread")
     result = goralx(*words, *SHORT)
     assert result.returncode == 0, result.stderr
     (record,) = (tmp_path / "outputs" / "runs").iterdir()
@@ -106,7 +106,7 @@ def test_it_runs_from_the_command_line_without_a_yaml_file(goralx, tmp_path):
     n_pool = 150 - 38 - 6
     assert all(-2.0 * (1 - 1 / 3) * n_pool <= v <= 0.0 for v in values)
     config = (record / ".hydra" / "config.yaml").read_text()
-    assert "weight: 2.0" in config and "name: hurwicz" in config and "screen: 5" in config
+    assert "weight: 2.0" in config and "name: hopeful" in config and "screen: 5" in config
     assert "_target_" not in config
 
 

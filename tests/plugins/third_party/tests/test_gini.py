@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from goralx_gini import Hurwicz, NegativeGini, Spread
+from goralx_gini import Hopeful, NegativeGini, Spread
 
 import goralx
 from goralx import testing
@@ -13,7 +13,7 @@ def test_goal(check):
 
 @pytest.mark.parametrize("check", testing.checks("operator"))
 def test_operator(check):
-    check(Hurwicz(alpha=0.7))
+    check(Hopeful(alpha=0.7))
 
 
 @pytest.mark.parametrize("check", testing.checks("strategy"))
@@ -21,9 +21,9 @@ def test_strategy(check):
     check(Spread())
 
 
-def test_hurwicz_lies_between_the_extremes():
-    U = np.array([[0.0, 1.0, 4.0]])
-    assert [Hurwicz(a)(U, U, None, 0.0)[0] for a in (0, 0.25, 1)] == [0, 1, 4]
+def test_hopeful_lies_between_the_mean_and_the_best():
+    U = np.array([[0.0, 1.0, 5.0]])
+    assert [Hopeful(a)(U, U, None, 0.0)[0] for a in (0, 0.25, 1)] == [2, 2.75, 5]
 
 
 def test_spread_takes_the_best_and_then_the_farthest():
@@ -37,4 +37,4 @@ def test_spread_takes_the_best_and_then_the_farthest():
 
 def test_an_impossible_option_is_refused():
     with pytest.raises(goralx.BadInput, match="alpha"):
-        Hurwicz(alpha=1.5)
+        Hopeful(alpha=1.5)

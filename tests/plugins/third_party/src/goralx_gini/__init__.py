@@ -3,7 +3,7 @@
 import goralx
 
 from .goals import NegativeGini
-from .label_operators import Hurwicz
+from .label_operators import Hopeful
 from .strategies import Spread
 
 
@@ -14,7 +14,7 @@ def register_goals(register):
 
 @goralx.hookimpl
 def register_label_operators(register):
-    register("hurwicz", Hurwicz)
+    register("hopeful", Hopeful)
 
 
 @goralx.hookimpl

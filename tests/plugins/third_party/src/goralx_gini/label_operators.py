@@ -1,4 +1,4 @@
-"""A label operator between the optimist's and the pessimist's."""
+"""A label operator between the optimist's and the indifferent's."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import goralx
 
 
 @dataclass(frozen=True)
-class Hurwicz(goralx.LabelOperator):
-    """alpha times the best label's utility plus 1 - alpha times the worst's (Hurwicz 1951)."""
+class Hopeful(goralx.LabelOperator):
+    """alpha times the best label's utility plus 1 - alpha times the mean over labels."""
 
     alpha: float = 0.5
 
@@ -16,4 +16,4 @@ class Hurwicz(goralx.LabelOperator):
             raise goralx.BadInput(f"operator.alpha={self.alpha}; allowed: 0 to 1")
 
     def __call__(self, U, log_P, y_true, progress):
-        return self.alpha * U.max(axis=1) + (1 - self.alpha) * U.min(axis=1)
+        return self.alpha * U.max(axis=1) + (1 - self.alpha) * U.mean(axis=1)
