@@ -17,15 +17,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ..components import Dataset, Goal, LabelOperator, Model, Strategy, UtilityEstimator
+from ..components import BatchRule, Dataset, Goal, LabelOperator, Model, Strategy, UtilityEstimator
 from ..errors import unknown_name
-from . import common, datasets, goals, label_operators, models, strategies, utilities
+from . import batch_rules, common, datasets, goals, label_operators, models, strategies, utilities
 from .common import Check
 
 CHECKS: dict[str, tuple[Check, ...]] = {
     "goal": (*common.CHECKS, *goals.CHECKS),
     "operator": (*common.CHECKS, *label_operators.CHECKS),
     "strategy": (*common.CHECKS, *strategies.CHECKS),
+    "batch": (*common.CHECKS, *batch_rules.CHECKS),
     "utility": (*common.CHECKS, *utilities.CHECKS),
     "model": (*common.CHECKS, *models.CHECKS),
     "dataset": (*common.CHECKS, *datasets.CHECKS),
@@ -60,6 +61,11 @@ def check_label_operator(
 def check_strategy(strategy: Strategy | type[Strategy], *, skip: Collection[str] = ()) -> None:
     """Run every check of a strategy; one of them starts another process."""
     _run("strategy", strategy, skip)
+
+
+def check_batch_rule(rule: BatchRule | type[BatchRule], *, skip: Collection[str] = ()) -> None:
+    """Run every check of a batch rule; one of them starts another process."""
+    _run("batch", rule, skip)
 
 
 def check_utility(
@@ -107,6 +113,7 @@ def _run(group: str, component: Any, skip: Collection[str]) -> None:
 __all__ = [
     "CHECKS",
     "Check",
+    "check_batch_rule",
     "check_dataset",
     "check_goal",
     "check_label_operator",

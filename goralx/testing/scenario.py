@@ -85,11 +85,29 @@ def query(
     asked = candidates(**options)
     K = asked.model.n_classes
     y_true = (np.arange(len(asked)) + shift) % K if strategy.needs_ground_truth else None
-    score = _score if strategy.uses_goal else None
-    return Query(asked, batch_size, np.random.default_rng(seed), y_true, score)
+    scorer = _Scorer() if strategy.uses_goal else None
+    return Query(asked, batch_size, np.random.default_rng(seed), y_true, scorer)
 
 
-def _score(candidates: Candidates) -> Scores:
+def rule_query(batch_size: int, *, seed: int = 0, screened: bool = False, **options: Any) -> Query:
+    """A query as a batch rule gets it; if ``screened``, every other candidate's utility is NaN."""
+    generator = np.random.default_rng(seed)
+    return Query(candidates(**options), batch_size, generator, score=_Scorer(screened))
+
+
+@dataclass(frozen=True)
+class _Scorer:
     """Utilities that depend on a candidate's features and predictions alone."""
-    U = np.exp(candidates.log_P) * np.tanh(candidates.X.sum(axis=1, keepdims=True))
-    return Scores(U, U.max(axis=1), 1e-12, np.arange(len(U)))
+
+    screened: bool = False
+    regime: str = "fixed_C"
+
+    def __call__(self, candidates: Candidates) -> Scores:
+        U = np.exp(candidates.log_P) * np.tanh(candidates.X.sum(axis=1, keepdims=True))
+        utility = U.max(axis=1)
+        utility[self.screened & (candidates.rows % 3 == 1)] = np.nan
+        seen = np.flatnonzero(~np.isnan(utility))
+        return Scores(U[seen], utility, 1e-12, seen)
+
+    def beliefs(self, candidates: Candidates) -> Array:
+        return candidates.log_P

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import json
-import os
-import subprocess
-import sys
-from dataclasses import asdict, fields
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
-from ..components import Query, Selection, Strategy
+from ..components import Selection, Strategy
 from ..errors import Incompatible
-from ..registry import _load_file
 from .common import Check, global_generators_unused, untouched
+from .processes import in_another_process
 from .scenario import query
 
 N = 24
@@ -64,35 +54,14 @@ def check_utility(strategy: Strategy) -> None:
 
 def check_same_generator_same_rows(strategy: Strategy) -> None:
     """The same query and the same generator state give the same rows."""
-    assert _rows(strategy) == _rows(strategy), (
+    assert rows_of(strategy) == rows_of(strategy), (
         "the same query and generator gave other rows; draw from query.rng and keep no state"
     )
 
 
 def check_same_rows_in_another_process(strategy: Strategy) -> None:
     """The same query and generator state give the same rows in a fresh interpreter."""
-    cls = type(strategy)
-    assert "<locals>" not in cls.__qualname__, (
-        f"{cls.__qualname__} is defined inside a function, where no other process finds it"
-    )
-    order = {
-        "module": cls.__module__,
-        "file": inspect.getfile(cls),
-        "name": cls.__qualname__,
-        "options": {f.name: asdict(strategy)[f.name] for f in fields(cls) if f.init},  # type: ignore[call-overload,arg-type]
-    }
-    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-    path = os.pathsep.join(p for p in sys.path if p)
-    child = subprocess.run(
-        [sys.executable, "-c", "from goralx.testing.strategies import child; child()"],
-        input=json.dumps(order, default=str),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
-    )
-    assert child.returncode == 0, f"in another process it fails: {child.stderr.strip()[-1000:]}"
-    there = json.loads(child.stdout.splitlines()[-1])
-    assert there == _rows(strategy), (
+    assert in_another_process(strategy, rows_of) == rows_of(strategy), (
         "another process chose other rows; do not depend on the order of a set, on hash() or id()"
     )
 
@@ -100,12 +69,12 @@ def check_same_rows_in_another_process(strategy: Strategy) -> None:
 def check_global_generators_unused(strategy: Strategy) -> None:
     """All randomness is drawn from ``query.rng``; the global generators are left alone."""
     with global_generators_unused():
-        _rows(strategy)
+        rows_of(strategy)
 
 
 def check_ties_at_random(strategy: Strategy) -> None:
     """Of candidates that are all alike it is not always the same ones that are chosen."""
-    first = {tuple(sorted(_rows(strategy, seed=seed, alike=True))) for seed in range(8)}
+    first = {tuple(sorted(rows_of(strategy, seed=seed, alike=True))) for seed in range(8)}
     assert len(first) > 1, (
         "with candidates that are all the same it always chooses "
         f"{list(first.pop())}; break ties at random (query.top does)"
@@ -117,7 +86,7 @@ def check_ground_truth_declared(strategy: Strategy) -> None:
     if strategy.needs_ground_truth:
         return
     try:
-        _rows(strategy)
+        rows_of(strategy)
     except Exception as error:
         raise AssertionError(
             f"without true labels it raises {type(error).__name__}: {error}; "
@@ -152,22 +121,9 @@ def check_inputs_untouched(strategy: Strategy) -> None:
         strategy.select(asked)
 
 
-def child() -> None:
-    """What the other process does: an order on stdin, rows on stdout."""
-    order: dict[str, Any] = json.load(sys.stdin)
-    try:
-        module = importlib.import_module(order["module"])
-    except ModuleNotFoundError:  # a loose file, which was loaded by its path
-        module = _load_file(Path(order["file"]))
-    cls: Any = module
-    for part in order["name"].split("."):
-        cls = getattr(cls, part)
-    print(json.dumps(_rows(cls(**order["options"]))))
-
-
-def _rows(strategy: Strategy, *, seed: int = 7, **options: Any) -> list[int]:
-    asked: Query = query(strategy, 5, seed=seed, **options)
-    return [int(row) for row in strategy.select(asked).rows]
+def rows_of(strategy: Strategy, *, seed: int = 7, alike: bool = False) -> list[int]:
+    """The places that it chooses for a batch of 5."""
+    return [int(row) for row in strategy.select(query(strategy, 5, seed=seed, alike=alike)).rows]
 
 
 CHECKS: tuple[Check, ...] = (

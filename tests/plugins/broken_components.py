@@ -435,6 +435,63 @@ STRATEGIES = {
     "check_inputs_untouched": ScalesInPlace(),
 }
 
+# --- batch rules -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NeedsAWord(goralx.BatchRule):
+    """needs_model is a string."""
+
+    needs_model = "expansion"
+
+    def choose(self, query: Query):
+        return query.top(query.scores.utility).rows
+
+
+@dataclass(frozen=True)
+class Scripted(goralx.BatchRule):
+    """Chooses in the way called ``how``."""
+
+    how: str = "pool rows"
+
+    def choose(self, query: Query):
+        return HOW[self.how](query)[: query.batch_size]
+
+
+def calls(query):
+    _calls[0] += 1
+    return np.roll(query.rng.permutation(len(query.candidates)), _calls[0])
+
+
+def by_hash(query):
+    rows = np.arange(len(query.candidates))
+    return np.array(sorted(rows, key=lambda row: hash(f"sample {row}")))
+
+
+def in_place(query):
+    query.scores.utility[:] = np.nan_to_num(-query.scores.utility)
+    return np.argsort(query.scores.utility)
+
+
+HOW: dict[str, Callable[[Query], np.ndarray]] = {
+    "pool rows": lambda query: query.rng.permutation(query.candidates.rows),
+    "whole pool": lambda query: query.rng.permutation(len(query.candidates)),
+    "with state": calls,
+    "by hash": by_hash,
+    "the first": lambda query: np.argsort(-query.scores.utility, kind="stable"),
+    "in place": in_place,
+}
+
+BATCH_RULES = {
+    "check_is_batch_rule": NeedsAWord(),
+    "check_rows": Scripted("pool rows"),
+    "check_not_looked_at": Scripted("whole pool"),
+    "check_same_generator_same_rows": Scripted("with state"),
+    "check_same_rows_in_another_process": Scripted("by hash"),
+    "check_ties_at_random": Scripted("the first"),
+    "check_inputs_untouched": Scripted("in place"),
+}
+
 # --- models ----------------------------------------------------------------------------------
 
 Softmax = registry().component("model", "softmax").cls
@@ -623,6 +680,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "goal": COMMON | GOALS,
     "operator": COMMON | OPERATORS,
     "strategy": COMMON | STRATEGIES,
+    "batch": COMMON | BATCH_RULES,
     "model": COMMON | MODELS,
     "dataset": COMMON | DATASETS,
     "utility": COMMON | UTILITIES,

@@ -16,7 +16,10 @@ VARIANTS = {
     ("goal", "gce"): [{"q": 1.0}],
     ("goal", "composite"): [{"goals": ("dev", "brier"), "weights": (1.0, -0.5)}],
     ("operator", "annealed"): [{"schedule": "linear", "start": 3.0}],
-    ("operator", "estimated"): [{"classifier": "neighbors", "smoothing": 0.0}],
+    ("operator", "estimated"): [
+        {"classifier": "neighbors", "smoothing": 0.0},
+        {"calibration": "isotonic"},
+    ],
     ("strategy", "uncertainty"): [{"measure": "entropy"}, {"measure": "least_confident"}],
     ("model", "softmax"): [
         {"C": 0.01},

@@ -202,7 +202,9 @@ def labelled_line(labels):
 def test_neighbours_beliefs_are_distance_weighted_votes_mixed_with_uniform(smoothing):
     labels = [0, 1, 1, 2, 2, 2]
     asked = labelled_line(labels)
-    operator = build("operator", "estimated", classifier="neighbors", smoothing=smoothing)
+    operator = build(
+        "operator", "estimated", classifier="neighbors", calibration="none", smoothing=smoothing
+    )
     beliefs = np.exp(operator.beliefs(asked))
     for i, x in enumerate(asked.X[:, 0]):
         distances = np.abs(asked.labelled.X[:, 0] - x)
@@ -216,7 +218,9 @@ def test_neighbours_beliefs_are_distance_weighted_votes_mixed_with_uniform(smoot
 @pytest.mark.parametrize("classifier", ["random_forest", "neighbors"])
 def test_a_class_without_a_labelled_sample_keeps_its_share_and_its_column(classifier):
     asked = labelled_line([0, 0, 2, 2])
-    operator = build("operator", "estimated", classifier=classifier, smoothing=0.3)
+    operator = build(
+        "operator", "estimated", classifier=classifier, calibration="none", smoothing=0.3
+    )
     beliefs = np.exp(operator.beliefs(asked))
     assert beliefs.shape == (3, 3)
     np.testing.assert_allclose(beliefs.sum(axis=1), 1.0)
@@ -226,7 +230,9 @@ def test_a_class_without_a_labelled_sample_keeps_its_share_and_its_column(classi
 
 def test_without_smoothing_an_impossible_label_weighs_nothing():
     asked = labelled_line([0, 0, 2, 2])
-    operator = build("operator", "estimated", classifier="neighbors", smoothing=0.0)
+    operator = build(
+        "operator", "estimated", classifier="neighbors", calibration="none", smoothing=0.0
+    )
     log_Q = operator.beliefs(asked)
     assert np.isneginf(log_Q[:, 1]).all()
     U = np.array([[1.0, 1e6, 1.0]] * 3)
@@ -248,7 +254,8 @@ def test_the_forest_is_decided_by_the_seed_of_the_run():
 
 
 @pytest.mark.parametrize(
-    "options", [{"classifier": "svm"}, {"smoothing": -0.1}, {"smoothing": 1.1}]
+    "options",
+    [{"classifier": "svm"}, {"calibration": "platt"}, {"smoothing": -0.1}, {"smoothing": 1.1}],
 )
 def test_an_impossible_estimator_is_refused(options):
     with pytest.raises(BadInput, match=next(iter(options))):

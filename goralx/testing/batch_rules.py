@@ -1,0 +1,92 @@
+"""What a batch rule promises: b different candidates out of those that have a utility."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..components import BatchRule
+from .common import Check, global_generators_unused, untouched
+from .processes import in_another_process
+from .scenario import rule_query
+
+N = 24
+
+
+def check_is_batch_rule(rule: BatchRule) -> None:
+    """A batch rule extends goralx.BatchRule and names what it needs of a model."""
+    assert isinstance(rule, BatchRule), f"let {type(rule).__name__} extend goralx.BatchRule"
+    needs = rule.needs_model
+    assert isinstance(needs, frozenset), f"needs_model = {needs!r}; expected a frozenset of names"
+
+
+def check_rows(rule: BatchRule) -> None:
+    """b different places among the N candidates; also for b = N and for N = 1."""
+    for K in (2, 3):
+        for n, b in ((N, 1), (N, 5), (N, N), (1, 1)):
+            rows = np.asarray(rule.choose(rule_query(b, K=K, n_candidates=n)))
+            where = f"{n} candidates, batch_size={b}"
+            assert rows.shape == (b,), f"{where}: rows have shape {rows.shape}; expected ({b},)"
+            assert rows.dtype.kind == "i", (
+                f"{where}: rows have type {rows.dtype}; expected integers"
+            )
+            assert len(np.unique(rows)) == b, f"{where}: a candidate is chosen twice"
+            assert rows.min() >= 0 and rows.max() < n, (
+                f"{where}: rows {rows.tolist()} are not among 0..{n - 1}; places among the "
+                "candidates are meant, not rows of the pool"
+            )
+
+
+def check_not_looked_at(rule: BatchRule) -> None:
+    """A candidate whose utility is NaN was not looked at, and is not chosen."""
+    asked = rule_query(6, screened=True)
+    rows = np.asarray(rule.choose(asked))
+    unseen = rows[np.isnan(asked.scores.utility[rows])]
+    assert not len(unseen), f"it chose {unseen.tolist()}, whose utility is NaN"
+
+
+def check_same_generator_same_rows(rule: BatchRule) -> None:
+    """The same query and the same generator state give the same rows, and no other is used."""
+    with global_generators_unused():
+        once, twice = batch_of(rule), batch_of(rule)
+    assert once == twice, "the same query and generator gave other rows; keep no state"
+
+
+def check_same_rows_in_another_process(rule: BatchRule) -> None:
+    """The same query and generator state give the same rows in a fresh interpreter."""
+    assert in_another_process(rule, batch_of) == batch_of(rule), (
+        "another process chose other rows; do not depend on the order of a set, on hash() or id()"
+    )
+
+
+def check_ties_at_random(rule: BatchRule) -> None:
+    """Of candidates that are all alike it is not always the same ones that are chosen."""
+    chosen = {tuple(sorted(batch_of(rule, seed=seed, alike=True))) for seed in range(8)}
+    assert len(chosen) > 1, (
+        f"with candidates that are all the same it always chooses {list(chosen.pop())}; "
+        "break ties at random (goralx.top_b does)"
+    )
+
+
+def check_inputs_untouched(rule: BatchRule) -> None:
+    """A batch rule does not write into features, predictions, rows or utilities."""
+    asked = rule_query(5)
+    pool, scores = asked.candidates.pool, asked.scores
+    parts = {"X": pool.X, "log_P": pool.log_P, "rows": asked.candidates.rows}
+    with untouched(**parts, **{"scores.U": scores.U, "scores.utility": scores.utility}):
+        rule.choose(asked)
+
+
+def batch_of(rule: BatchRule, *, seed: int = 7, alike: bool = False) -> list[int]:
+    """The places of a batch of 5."""
+    return [int(row) for row in rule.choose(rule_query(5, seed=seed, alike=alike))]
+
+
+CHECKS: tuple[Check, ...] = (
+    check_is_batch_rule,
+    check_rows,
+    check_not_looked_at,
+    check_same_generator_same_rows,
+    check_same_rows_in_another_process,
+    check_ties_at_random,
+    check_inputs_untouched,
+)
