@@ -67,7 +67,7 @@ class VarianceReduction(goralx.DesignGoal):
 class FisherInformationRatio(VarianceReduction):
     """tau_firatio: -tr(F B), F the mean Fisher information over the initial pool, B = (nH)^-1.
 
-    Minus twice the expected excess log loss over the pool, asymptotically: the ratio that Sec. 2.1
+    Minus twice the expected excess log loss over the pool, asymptotically: the ratio that Sec. 7
     starts from (Zhang & Oles 2000; Sourati et al. 2017; BAIT: Ash et al. 2021, arXiv:2106.09675)
     and bounds by a trace in which no candidate appears any more; here it is kept. The expectation
     is under the model's own predictions: with a poor model it is no guide.
