@@ -162,6 +162,7 @@ def _follow(
     """Record, track and show every round; put down how it ended, whatever ends it."""
     n_init, goal = len(experiment.instance.init), f"goal/{experiment.goal}"
     try:
+        bar.note("opening the tracking store")
         tracked.start()
         for round, row in rows:
             record.append(round, row)
@@ -223,15 +224,15 @@ def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
         "fingerprint": info.tags["goralx.fingerprint"],
         "dev_labels_used": len(experiment.instance.dev) if asks_dev else 0,
         "uses_ground_truth": experiment.uses_ground_truth,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "tags": dict(info.tags),
         "config": dict(info.config),
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Of what is installed; asking the metadata imports nothing."""
-    installed = {}
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
             installed[package] = importlib.metadata.version(package)
