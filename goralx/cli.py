@@ -1,4 +1,4 @@
-"""The command line: ``goralx plugins``, ``ui``, ``resume``, ``sync``; everything else is a run.
+"""The command line: ``plugins``, ``ui``, ``resume``, ``sync``, ``explain``; else it is a run.
 
 Exit status: 0 done, 2 for what the user can mend, 1 for what broke, 130 for Ctrl-C. Whatever goes
 wrong is one line on stderr that begins with ``goralx:``; GORALX_TRACEBACK=1 raises instead.
@@ -14,6 +14,7 @@ from contextlib import chdir, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import BadInput, GoralxError, RunFailed, unknown_name
@@ -40,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return done.code if isinstance(done.code, int) else FINISHED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has had enough, as in `goralx plugins | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except Exception as error:
         return _report(error)
 
@@ -65,7 +69,7 @@ def _hydra(words: list[str]) -> int:
     for word in asked.overrides:
         _check_word(word)
     register_nodes(registry())
-    OmegaConf.register_new_resolver("goralx.choices", _choices, replace=True)
+    OmegaConf.register_new_resolver("goralx.groups", _groups, replace=True)
 
     # A sweep's folder is named here and not by Hydra, which makes it before it looks at the jobs:
     # one that cannot start is found again and taken away.
@@ -153,8 +157,11 @@ def _start(config: DictConfig, directory: Path, sweep: str | None) -> None:
 
     resolved = plain(config)
     with _threads(resolved):
-        run = prepare(resolved, directory, sweep)
-        _follow(run, runner.run, hydra_files=hydra_files(config))
+        if resolved.get("job") == "approximation":
+            _study(resolved, directory, sweep, hydra_files(config))
+        else:
+            run = prepare(resolved, directory, sweep)
+            _follow(run, runner.run, hydra_files=hydra_files(config))
 
 
 def _resume(words: list[str]) -> int:
@@ -168,24 +175,47 @@ def _resume(words: list[str]) -> int:
     config, sweep, began_in = recorded(directory)
     # relative paths and the store of the runs are found from where it was started
     with chdir(began_in) if began_in else nullcontext(), _threads(config):
-        _follow(prepare(config, directory, sweep), runner.resume)
+        if config.get("job") == "approximation":
+            _study(config, directory, sweep, None)
+        else:
+            _follow(prepare(config, directory, sweep), runner.resume)
     return FINISHED
+
+
+def _study(
+    config: dict[str, Any], directory: Path, sweep: str | None, hydra_files: dict[str, str] | None
+) -> None:
+    """Run a study of approximation quality, or go on with it."""
+    from . import approximation_job
+    from .configuration import prepare_study
+
+    made = prepare_study(config, directory, sweep)
+    with _resumable(directory):
+        summary = approximation_job.run(made, hydra_files)
+    print(approximation_job.closing_table(summary), flush=True)
 
 
 def _follow(run: Run, go: Callable[..., dict[str, Any]], **more: Any) -> None:
     from .runner import closing_table
 
     observe = registry().observe
-    try:
+    with _resumable(run.info.directory):
         summary = go(
             run.experiment, run.info, tracker=run.tracker, observe=observe, progress=run.progress,
             **more,
         )  # fmt: skip
-    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
-        if (run.info.directory / ".hydra").is_dir():
-            _say(f"interrupted · go on with: goralx resume {_short(run.info.directory)}")
-        raise
     print(closing_table(summary), flush=True)
+
+
+@contextmanager
+def _resumable(directory: Path) -> Iterator[None]:
+    """Where a run is interrupted, say how to go on with it."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
+        if (directory / ".hydra").is_dir():
+            _say(f"interrupted · go on with: goralx resume {_short(directory)}")
+        raise
 
 
 def _plugins(words: list[str]) -> int:
@@ -233,7 +263,40 @@ def _sync(words: list[str]) -> int:
     return FINISHED
 
 
-COMMANDS = {"plugins": _plugins, "ui": _ui, "resume": _resume, "sync": _sync}
+def _explain(words: list[str]) -> int:
+    """``goralx explain RUN_DIR``: why a round chose these samples."""
+    from .configuration import prepare, recorded
+    from .report import explanation_files, explanation_text
+    from .report.explained_round import explain_round
+
+    parser = _Parser(prog="goralx explain", description="Why a round chose these samples.")
+    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--round", type=int, help="default: the last one that queried")
+    parser.add_argument("--samples", help="how many of the batch (5), or pool ids (17,203 or 17,)")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    asked = parser.parse_args(words)
+    directory = asked.directory.resolve()
+    config, sweep, began_in = recorded(directory)
+    if config.get("job") == "approximation":
+        raise BadInput(f"{asked.directory} holds a study, which has no rounds · give a run")
+    with chdir(began_in) if began_in else nullcontext(), _threads(config):
+        run = prepare(config, directory, sweep)
+        explained = explain_round(run.experiment, run.info, asked.round, asked.samples)
+    explanation_files.write(explained)
+    if asked.json:
+        print((explained.folder / "explanation.json").read_text(encoding="utf-8"))
+    else:
+        print(f"{explanation_text.table(explained)}\n\n  {_short(explained.folder)}")
+    return FINISHED
+
+
+COMMANDS = {
+    "plugins": _plugins,
+    "ui": _ui,
+    "resume": _resume,
+    "sync": _sync,
+    "explain": _explain,
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -243,11 +306,15 @@ class _Parser(argparse.ArgumentParser):
         raise BadInput(f"{message} · see goralx --help")
 
 
-def _choices(group: str) -> str:
-    """The names in a group, for the help page."""
+def _groups() -> str:
+    """What may be chosen in each group, for the help page."""
     from .configuration import names
 
-    return ", ".join(names(group))
+    indent = " " * 14
+    return "\n".join(
+        fill(", ".join(names(group)), 96, initial_indent=f"  {group:<12}", subsequent_indent=indent)
+        for group in (*HOOKS, "experiment")
+    )
 
 
 def _report(error: Exception, where: str = "") -> int:

@@ -20,6 +20,8 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from .approximation import Study, draw
+from .approximation_job import StudyRun
 from .audit import Audit, Auditor
 from .components import Goal, Tracker
 from .data import Instance, streams
@@ -56,6 +58,20 @@ class Auditing:
 
 
 @dataclass
+class Approximation:
+    """The study of approximation quality; see `goralx.approximation`."""
+
+    n_labelled: int = MISSING
+    n_pool: int = MISSING
+    n_dev: int = MISSING
+    batch_sizes: list[int] = MISSING
+    n_windows: int | None = MISSING
+    operators: list[str] = MISSING
+    goals: list[str] = MISSING
+    figures: list[str] = MISSING
+
+
+@dataclass
 class Settings:
     """Types of the top-level options; conf/config.yaml holds their values and meaning."""
 
@@ -75,9 +91,13 @@ class Settings:
     dev: DevSet = field(default_factory=DevSet)
     stop: Stopping = field(default_factory=Stopping)
     audit: Auditing = field(default_factory=Auditing)
+    job: str = MISSING
+    approximation: Approximation = field(default_factory=Approximation)
     threads: int = MISSING
     progress: bool = MISSING
 
+
+JOBS = ("learn", "approximation")
 
 TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
 """Groups whose choice is a tag of the run."""
@@ -178,12 +198,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
 
     What is cheap to refuse is refused before the data set is loaded.
     """
-    for key in config:
-        if key not in Settings.__dataclass_fields__:
-            raise unknown_name("option", key, Settings.__dataclass_fields__)
-    for key, least in (("seed", 0), ("threads", 1), ("batch_size", 1), ("n_queries", 1)):
-        if config[key] < least:
-            raise BadInput(f"{key}={config[key]}; allowed: at least {least}")
+    _check_top_level(config)
     found, seed = registry(), config["seed"]
     built = {group: _build(found, group, config.get(group)) for group in HOOKS}
     name = {group: str(config[group]["name"]) for group in HOOKS}
@@ -228,6 +243,75 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     return Run(experiment, info, built["tracker"], config["threads"], config["progress"])
 
 
+def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None = None) -> StudyRun:
+    """Build a study of approximation quality (``job=approximation``), as `prepare` builds a run.
+
+    Operators and goals go by name, with their own default options unless they are the ones
+    configured as ``operator`` and ``goal``.
+    """
+    _check_top_level(config)
+    found, seed, options = registry(), config["seed"], config["approximation"]
+    nodes = {group: config[group] for group in HOOKS}
+
+    def named(group: str, name: str) -> Any:
+        own = nodes[group]
+        return _build(found, group, own if own["name"] == name else {"name": name})
+
+    estimator, model, dataset, tracker = (
+        _build(found, group, nodes[group]) for group in ("utility", "model", "dataset", "tracker")
+    )
+    goals = {name: named("goal", name) for name in [nodes["goal"]["name"], *options["goals"]]}
+    n_dev = options["n_dev"] if any(goal.reference == "dev" for goal in goals.values()) else 0
+    whole = _drawn(dataset, nodes["dataset"]["name"], seed)
+    sizes = options["n_labelled"], options["n_pool"], n_dev
+    study = Study(
+        instance=draw(whole, *sizes, streams(seed, "approximation")),
+        model=model,
+        goals=goals,
+        operators={name: named("operator", name) for name in options["operators"]},
+        estimator=estimator,
+        batch_sizes=tuple(sorted(set(options["batch_sizes"]))),
+        n_windows=options["n_windows"],
+        seed=seed,
+    )
+    chosen = {group: str(nodes[group]["name"]) for group in ("utility", "dataset")}
+    chosen = {**chosen, "goal": ",".join(goals), "operator": ",".join(study.operators)}
+    identity = {
+        "job": "approximation",
+        **{group: nodes[group] for group in ("utility", "model")},
+        **{group: _options_of(nodes[group], chosen[group]) for group in ("goal", "operator")},
+        **{key: options[key] for key in ("batch_sizes", "n_windows")},
+        "seed": seed,
+    }
+    tags = {
+        "goralx.fingerprint": fingerprint(identity, study.instance),
+        "goralx.job": "approximation",
+        **{f"goralx.{group}": name for group, name in chosen.items()},
+        "goralx.seed": str(seed),
+        "goralx.uses_ground_truth": "true",
+        **({"goralx.sweep": sweep} if sweep else {}),
+    }
+    title = f"{chosen['dataset']}-approximation-{chosen['utility']}-{chosen['goal']}-s{seed}"
+    info = RunInfo(directory, title, config, tags)
+    return StudyRun(study, tuple(options["figures"]), info, tracker, config["progress"])
+
+
+def _options_of(node: Mapping[str, Any], names: str) -> dict[str, Any]:
+    """The names that are chosen, and the options of the one that has any of its own."""
+    return {"names": names, **(node if node["name"] in names.split(",") else {})}
+
+
+def _check_top_level(config: Mapping[str, Any]) -> None:
+    for key in config:
+        if key not in Settings.__dataclass_fields__:
+            raise unknown_name("option", key, Settings.__dataclass_fields__)
+    for key, least in (("seed", 0), ("threads", 1), ("batch_size", 1), ("n_queries", 1)):
+        if config[key] < least:
+            raise BadInput(f"{key}={config[key]}; allowed: at least {least}")
+    if config.get("job", "learn") not in JOBS:
+        raise unknown_name("job", config["job"], JOBS)
+
+
 def _build(found: Registry, group: str, node: Any) -> Any:
     """A component from its node, its values in the types that its fields declare."""
     if not isinstance(node, Mapping) or "name" not in node:
@@ -267,13 +351,18 @@ def _instance(
     fraction, seed = config["dev"]["fraction"], config["seed"]
     if not 0 < fraction < 1:
         raise BadInput(f"dev.fraction={fraction:g}; allowed: above 0, below 1")
-    instance = dataset.instance(streams(seed, "instance"))
-    if not isinstance(instance, Instance):
-        raise PluginError(f"dataset '{name}' gave {type(instance).__name__}, not an Instance")
+    instance = _drawn(dataset, name, seed)
     if all(goal.reference != "dev" for goal in monitors.values()):
         return instance
     remove = config["dev"]["remove_from_pool"]
     return instance.with_dev(fraction, streams(seed, "dev"), remove_from_pool=remove)
+
+
+def _drawn(dataset: Any, name: str, seed: int) -> Instance:
+    instance = dataset.instance(streams(seed, "instance"))
+    if not isinstance(instance, Instance):
+        raise PluginError(f"dataset '{name}' gave {type(instance).__name__}, not an Instance")
+    return instance
 
 
 def _identity(config: Mapping[str, Any], uses_goal: bool) -> dict[str, Any]:
@@ -350,6 +439,8 @@ def explain(error: Exception) -> GoralxError:
     kind = problem.rpartition(" could not be converted to ")[2]
     if kind in KINDS:
         problem = f"expected {KINDS[kind]}"
+    elif "is not a valid bool" in problem:
+        problem = f"expected {KINDS['Boolean']}"
     elif "is not a ListConfig" in problem:
         problem = "expected a list in brackets: [a,b]"
     return BadInput(f"{first} · {problem}" if first != problem else problem)

@@ -271,10 +271,10 @@ class SoftmaxFit:
     ) -> Array:
         """Exact change of phi (T, m) as X_new[t] (b, d) with labels y_new[t] (b,) join, for each t.
 
-        Many at once in the span of the samples while that is small, else one warm start after
-        another; both to a gradient of 1e-10.
+        X_new (1, b, d) are the same samples in every problem. Many at once in the span of the
+        samples while that is small, else one warm start after another; to a gradient of 1e-10.
         """
-        T, b, _ = X_new.shape
+        T, b = y_new.shape
         if (self.n_labelled + b) * (self.n_classes - 1) <= _SPAN:
             return retraining.retrained(self.expansion(regime, b), X_new, y_new)
         objective = self.objective
@@ -283,7 +283,7 @@ class SoftmaxFit:
         before, changes = objective.phi(self.theta), np.empty((T, objective.size))
         for t in range(T):
             refit = fit(
-                np.concatenate([objective.X[:, :-1], X_new[t]]),
+                np.concatenate([objective.X[:, :-1], X_new[t % len(X_new)]]),
                 np.concatenate([objective.y, y_new[t]]),
                 self.n_classes,
                 l2=l2,

@@ -34,18 +34,18 @@ def draw(directory: Path, goal: str, results: Mapping[str, Any]) -> None:
     run has nothing of (a random strategy has no utilities) gets no figure.
     """
     rounds = read_rounds(directory)
-    _save(learning_curve(rounds, results), directory, "learning_curve")
-    _save(goal_curves(rounds, goal), directory, "goal_curves")
+    save(learning_curve(rounds, results), directory, "learning_curve")
+    save(goal_curves(rounds, goal), directory, "goal_curves")
     if (directory / "utilities.npz").exists():
         with np.load(directory / "utilities.npz", allow_pickle=False) as stored:
             arrays = dict(stored)
         figure = utility_distribution(rounds, arrays["n_labelled"], arrays["utility"])
-        _save(figure, directory, "utility_distribution")
+        save(figure, directory, "utility_distribution")
 
 
 def draw_pool(directory: Path, instance: Instance, log_proba: Callable[[Features], Array]) -> None:
     """Draw a pool of two features and what was asked of it, under the last model's predictions."""
-    _save(pool(instance, *read_queries(directory), log_proba), directory, "pool")
+    save(pool(instance, *read_queries(directory), log_proba), directory, "pool")
 
 
 def learning_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> Figure:
@@ -111,7 +111,7 @@ def utility_distribution(rounds: Mapping[str, Array], n_scored: Array, utility: 
     grid = figure.add_gridspec(2, 1, height_ratios=[3.5, 2.1])
     above, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
     axes = above.add_subplot()
-    _plain(axes)
+    plain(axes)
     axes.set_xlabel("labels (init set included)")
     n = rounds["n_labelled"]
     bands = (("000", "100", 0.12, "all"), ("005", "095", 0.22, "90 %"), ("025", "075", 0.4, "50 %"))
@@ -126,7 +126,7 @@ def utility_distribution(rounds: Mapping[str, Array], n_scored: Array, utility: 
     shown = np.unique(np.linspace(0, len(utility) - 1, N_HISTOGRAMS).round().astype(int))
     histograms = below.subplots(1, len(shown), squeeze=False)[0]
     for panel, row in zip(histograms, shown):
-        _plain(panel)
+        plain(panel)
         panel.hist(utility[row][np.isfinite(utility[row])], bins=30, color=BLUE, alpha=0.75)
         panel.set_title(f"at {int(n_scored[row])} labels", fontsize=9, color=INK, loc="left")
         panel.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
@@ -147,7 +147,7 @@ def pool(
 
     figure = Figure(figsize=(8, 6.4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    _plain(axes)
+    plain(axes)
     x, y, K = *instance.X.T, instance.n_classes
     colours = [CLASSES[k % len(CLASSES)] for k in range(K)]
     for k, name in enumerate(instance.classes):
@@ -199,12 +199,12 @@ def _panels(heights: list[float]) -> tuple[Figure, list[Axes]]:
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     panels = [figure.add_subplot(grid[i]) for i in range(len(heights))]
     for axes in panels:
-        _plain(axes)
+        plain(axes)
     panels[-1].set_xlabel("labels (init set included)")
     return figure, panels
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -234,7 +234,7 @@ def _stretch(axes: Axes, values: Array) -> None:
         axes.set_yscale("symlog", linthresh=float(np.quantile(sizes, 0.2)))
 
 
-def _save(figure: Figure, directory: Path, name: str) -> None:
+def save(figure: Figure, directory: Path, name: str) -> None:
     folder = directory / "figures"
     folder.mkdir(exist_ok=True)
     figure.savefig(folder / f"{name}.png", facecolor="white")

@@ -42,7 +42,10 @@ ENVIRONMENT = {
 
 MAX_PARAMS, MAX_METRICS = 100, 1000  # in one call
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
-ARTIFACTS = ("rounds.csv", "queries.csv", "utilities.npz", "summary.json", "instance.npz")
+TABLE = "numbers.json"
+ARTIFACTS = (
+    "rounds.csv", "queries.csv", "utilities.npz", "summary.json", "instance.npz", "numbers.csv", TABLE
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,17 @@ class MlflowRun(TrackedRun):
         if status == "finished":
             known = self.client.get_run(self.run_id).data.metrics
             values = [(k, v) for k, v in summary_metrics(summary).items() if k not in known]
-            stamp = (self._time(summary["seconds"]["total"]), max(self.steps))
+            step = max(self.steps, default=summary.get("n_labelled", 0))
+            stamp = (self._time(summary["seconds"]["total"]), step)
             self.client.log_batch(
                 self.run_id, metrics=_entities("Metric", [(k, v, *stamp) for k, v in values])
             )
         for name in ARTIFACTS:
             if (self.directory / name).exists():
                 self.client.log_artifact(self.run_id, str(self.directory / name))
+        if (self.directory / TABLE).exists():  # shown as a table among the run's artifacts
+            tables = json.dumps([{"path": TABLE, "type": "table"}])
+            self.client.set_tag(self.run_id, "mlflow.loggedArtifacts", tables)
         for name in ("figures", ".hydra"):
             if (self.directory / name).exists():
                 self.client.log_artifacts(self.run_id, str(self.directory / name), name)

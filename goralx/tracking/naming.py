@@ -36,7 +36,10 @@ def parameters(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def summary_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The finished run's numbers, to sort and compare runs by."""
+    """The finished run's numbers, to sort and compare runs by; a study has its own ``metrics``."""
+    if "metrics" in summary:
+        finite = {k: v for k, v in summary["metrics"].items() if v is not None and math.isfinite(v)}
+        return {metric_name(name): float(value) for name, value in finite.items()}
     needed = {f"labels_needed_{k.rstrip('%')}": v for k, v in summary["labels_needed"].items()}
     names = ("accuracy", "log_loss", "aulc", "full_pool_accuracy", "n_queries", "dev_labels_used")
     values = {**{name: summary[name] for name in names}, **needed}

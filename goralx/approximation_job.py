@@ -1,0 +1,280 @@
+"""A study of approximation quality from beginning to end: retrained, recorded, tracked, drawn.
+
+The run directory holds, beside what every run has (`goralx.record`),
+
+``parts/``          a file for each block of retrainings that is done, until all are
+``utilities.npz``   ``batches/<b>`` (W, b) source rows, ``actual/<goal>/<b>`` (W, K^b) under every
+                    labelling (the last sample's label changes fastest), ``approximate/<goal>``
+                    (N, K) of single samples, ``seconds`` of retraining
+``numbers.csv``     a row for each goal, operator and batch size (`goralx.approximation.numbers`);
+                    ``numbers.json`` has the same as columns and data
+
+What ends it early leaves the finished blocks; `run` in the same directory, or `goralx resume`, goes
+on from them and ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+from zipfile import BadZipFile
+
+import numpy as np
+
+from .approximation import Block, Study, numbers
+from .components import Array, Tracker
+from .errors import BadInput
+from .record import Record, RunInfo, read_summary
+from .report import approximation_figures
+from .runner import versions
+from .storage import number, write_csv, write_json, write_npz
+from .tracking import Guarded
+from .tracking.progress import plain_warnings
+from .tracking.signals import terminable
+
+METRICS = ("pearson", "spearman", "slope", "rmse_over_sd", "actual_sd")
+"""Columns of the table that trackers are told of, as approx/<goal>/<operator>/<b>/<column>."""
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """Everything needed to run a study; ``figures`` are kinds of pictures."""
+
+    study: Study
+    figures: tuple[str, ...]
+    info: RunInfo
+    tracker: Tracker
+    progress: bool
+
+    def __post_init__(self) -> None:
+        for kind in self.figures:
+            if kind not in approximation_figures.KINDS:
+                known = ", ".join(approximation_figures.KINDS)
+                raise BadInput(f"approximation.figures: '{kind}' · available: {known}")
+
+
+def run(made: StudyRun, hydra_files: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Run the study, or go on with it where its directory holds a part; returns ``summary.json``.
+
+    ``hydra_files`` are the texts of ``.hydra/``, None to go on only. What is refused while the
+    model is fitted and the utilities are estimated leaves nothing behind. Raises `BadInput` where
+    the directory holds another run.
+    """
+    study, info = made.study, made.info
+    record = Record(info.directory, study.instance)
+    identity = _identity(study, info)
+    _check_directory(info, identity, hydra_files is None)
+    _ = study.estimates
+    with terminable(), plain_warnings(), record.hold():
+        given: dict[str, Any] = {}
+        if (info.directory / "summary.json").exists():
+            given = read_summary(info.directory)
+            identity["started"] = given["started"]
+        elif hydra_files is not None:
+            record.create(hydra_files, {"status": "running", **identity})
+        tracked = Guarded(made.tracker, info)
+        if given.get("status") == "finished":
+            tracked.start()
+            tracked.finish("finished", given)
+            return given
+        record.begin({"status": "running", **identity})
+        earlier = float((given.get("seconds") or {}).get("total") or 0.0)
+        return _follow(made, record, tracked, identity, time.perf_counter() - earlier)
+
+
+def closing_table(summary: Mapping[str, Any]) -> str:
+    """The numbers as a few aligned lines."""
+    columns = ("goal", "operator", "batch_size", *METRICS)
+    head = ["goal", "operator", "b", "Pearson", "Spearman", "slope", "RMSE/sd", "sd of actual"]
+    lines = [[_shown(row[c]) for c in columns] for row in summary["numbers"]]
+    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+    table = [
+        "  " + "  ".join(_aligned(i, text, w) for i, (text, w) in enumerate(zip(line, widths)))
+        for line in [head, *lines]
+    ]
+    seconds = summary["seconds"]
+    last = [
+        f"  {summary['n_retrained']:,} retrainings in {seconds['retrain']:.1f} s, "
+        f"{seconds['total']:.1f} s in all",
+        f"  record  {summary['directory']}",
+    ]
+    return "\n".join([summary["name"], *(line.rstrip() for line in table), *last])
+
+
+def _aligned(column: int, text: str, width: int) -> str:
+    return text.ljust(width) if column < 2 else text.rjust(width)
+
+
+def _shown(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "constant"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _check_directory(info: RunInfo, identity: Mapping[str, Any], resumed: bool) -> None:
+    """Refuse a directory that holds another run, or, to go on, none."""
+    if resumed and not (info.directory / ".hydra").is_dir():
+        raise BadInput(f"{info.directory} holds no run · give a run's directory, or run anew")
+    if not (info.directory / "summary.json").exists():
+        return
+    if read_summary(info.directory)["fingerprint"] != identity["fingerprint"]:
+        raise BadInput(
+            f"{info.directory} is the record of other options or other data (fingerprints differ) "
+            "· give another directory, or what it was begun with"
+        )
+
+
+def _identity(study: Study, info: RunInfo) -> dict[str, Any]:
+    """What ``summary.json`` says however the study ends."""
+    return {
+        "job": "approximation",
+        "name": info.name,
+        "directory": str(info.directory),
+        "started": datetime.now(UTC).isoformat(),
+        "fingerprint": info.tags["goralx.fingerprint"],
+        "n_labelled": len(study.instance.init),
+        "dev_labels_used": len(study.instance.dev),
+        "uses_ground_truth": True,
+        "versions": versions(),
+        "tags": dict(info.tags),
+        "config": dict(info.config),
+    }
+
+
+def _follow(
+    made: StudyRun, record: Record, tracked: Guarded, identity: Mapping[str, Any], began: float
+) -> dict[str, Any]:
+    """Retrain what is not done yet, sum up, draw; put down how it ended, whatever ends it."""
+    study, directory = made.study, record.directory
+    try:
+        tracked.start()
+        _retrain(study, made.info, made.progress)
+        actual, seconds = _gathered(study, directory)
+        comparisons = study.comparisons(actual)
+        rows = [numbers(comparison) for comparison in comparisons]
+        _write_numbers(directory, rows)
+        approximation_figures.draw(directory, made.figures, comparisons, made.info.name)
+        blocks = list(study.blocks())
+        summary = {
+            "status": "finished",
+            "n_retrained": sum(study.n_retrained(block) for block in blocks),
+            "seconds": {"retrain": seconds, "total": time.perf_counter() - began},
+            "numbers": rows,
+            "metrics": {**_metrics(rows), **_trust(study)},
+            **identity,
+        }
+        record.write_summary(summary)
+    except BaseException as error:
+        status: Literal["failed", "killed"] = "failed" if isinstance(error, Exception) else "killed"
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        total = {"total": time.perf_counter() - began}
+        broken = {"status": status, "error": cause, "seconds": total, **identity}
+        try:
+            record.write_summary(broken)
+        finally:
+            tracked.finish(status, broken)
+        raise
+    tracked.finish("finished", summary)
+    return summary
+
+
+def _part(directory: Path, block: Block) -> Path:
+    return directory / "parts" / f"{block.batch_size:03d}-{block.start:06d}.npz"
+
+
+def _retrain(study: Study, info: RunInfo, shown: bool) -> None:
+    """Every block that is not on disk yet; each is there whole or not at all."""
+    if (info.directory / "utilities.npz").exists():
+        return
+    (info.directory / "parts").mkdir(exist_ok=True)
+    blocks = list(study.blocks())
+    left = [block for block in blocks if not _part(info.directory, block).exists()]
+    total = sum(study.n_retrained(block) for block in blocks)
+    done = total - sum(study.n_retrained(block) for block in left)
+    with _bar(info.name, total, done, shown) as bar:
+        for block in left:
+            began = time.perf_counter()
+            utilities = study.actual(block)
+            took = np.array(time.perf_counter() - began)
+            arrays = {**{f"goal/{name}": U for name, U in utilities.items()}, "seconds": took}
+            write_npz(_part(info.directory, block), arrays)
+            bar.set_postfix_str(f"batches of {block.batch_size}", refresh=False)
+            bar.update(study.n_retrained(block))
+
+
+@contextmanager
+def _bar(name: str, total: int, done: int, shown: bool) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    pace = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(
+        total=total, initial=done, desc=name, unit=" refits", disable=not shown, mininterval=pace,
+        unit_scale=True, dynamic_ncols=True, file=sys.stderr,
+    ) as bar:  # fmt: skip
+        yield bar
+
+
+def _gathered(study: Study, directory: Path) -> tuple[dict[tuple[str, int], Array], float]:
+    """Actual utilities by goal and batch size, gathered in ``utilities.npz``, and their seconds."""
+    target = directory / "utilities.npz"
+    keys = [(goal, b) for b in study.batch_sizes for goal in study.goals]
+    if not target.exists():
+        parts = [(block.batch_size, _load(_part(directory, block))) for block in study.blocks()]
+        found = {
+            (goal, b): [part[f"goal/{goal}"] for size, part in parts if size == b]
+            for goal, b in keys
+        }
+        ids = study.instance.pool
+        arrays = {
+            **{f"batches/{b}": ids[study.windows(b)] for b in study.batch_sizes},
+            **{f"actual/{goal}/{b}": np.concatenate(found[goal, b]) for goal, b in keys},
+            **{f"approximate/{goal}": study.estimates[goal].U for goal in study.goals},
+            "seconds": sum(float(part["seconds"]) for _, part in parts),
+        }
+        write_npz(target, arrays)
+    if (directory / "parts").exists():
+        shutil.rmtree(directory / "parts")
+    stored = _load(target)
+    return {(goal, b): stored[f"actual/{goal}/{b}"] for goal, b in keys}, float(stored["seconds"])
+
+
+def _load(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except (ValueError, OSError, BadZipFile) as error:
+        raise BadInput(f"{path} cannot be read ({error}) · remove it and resume") from error
+
+
+def _write_numbers(directory: Path, rows: list[dict[str, Any]]) -> None:
+    columns = list(rows[0])
+    lines = [[number(v) if isinstance(v, float) else v for v in row.values()] for row in rows]
+    write_csv(directory / "numbers.csv", [columns, *lines])
+    data = [list(row.values()) for row in rows]
+    write_json(directory / "numbers.json", {"columns": columns, "data": data})
+
+
+def _metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
+    return {
+        f"approx/{row['goal']}/{row['operator']}/{row['batch_size']}/{column}": row[column]
+        for row in rows
+        for column in METRICS
+    }
+
+
+def _trust(study: Study) -> dict[str, float]:
+    """Quantiles of kappa over the pool, where the estimator works it out."""
+    return {
+        f"approx/{goal}/kappa_q{round(100 * q):03d}": float(np.quantile(estimate.trust, q))
+        for goal, estimate in study.estimates.items()
+        if estimate.trust is not None
+        for q in (0.5, 0.95, 1.0)
+    }
