@@ -115,6 +115,17 @@ class Reference:
         """log P(y | x), (M, K)."""
         return self.model.log_proba(self.X)
 
+    def gradient(self, goal: LogitGoal) -> tuple[float, Array]:
+        """tau here and its logit gradient (M, K), worked out once however many ask."""
+        if id(goal) not in self._gradients:
+            found = goal.value_and_logit_gradient(self.log_P, self.X, self.y)
+            self._gradients[id(goal)] = (goal, *found)
+        return self._gradients[id(goal)][1:]
+
+    @cached_property
+    def _gradients(self) -> dict[int, tuple[LogitGoal, float, Array]]:
+        return {}
+
 
 class Goal(ABC):
     """A goal tau (Sec. 2.1), the higher the better.
@@ -171,6 +182,11 @@ class LogitGoal(PredictionGoal):
 
     def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
         return self.value_and_logit_gradient(log_P, X, y)[0]
+
+    def measure(self, reference: Reference) -> float:
+        if type(self).value is not LogitGoal.value:  # cheaper than the gradient
+            return super().measure(reference)
+        return reference.gradient(self)[0]
 
 
 class DesignGoal(Goal):
@@ -350,12 +366,9 @@ class Query:
 
 
 class Scorer(Protocol):
-    """Resolved goal-oriented utilities of the candidates, and what a label is believed to be."""
+    """Resolved goal-oriented utilities of the candidates."""
 
     def __call__(self, candidates: Candidates) -> Scores: ...
-
-    def beliefs(self, candidates: Candidates) -> Array | None:
-        """log P(y) (N, K) that labels are resolved under; None where the goal asks no label."""
 
     @property
     def regime(self) -> str:

@@ -32,7 +32,7 @@ from .components import (
 )
 from .data import Instance, Labelled, Labels, Oracle, Rows, streams
 from .errors import BadInput, Incompatible, RunWarning
-from .goal_utility import GoalOrientedUtility, Scores, check_goal_reference, goal_value
+from .goal_utility import GoalOrientedUtility, Scores, check_goal_reference, check_model, goal_value
 
 TRUST_QUANTILES = (0.5, 0.95, 1.0)
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -138,6 +138,7 @@ class Experiment:
             )
         for goal in self.monitors.values():
             check_goal_reference(goal, self.dev)
+            check_model(goal, self.model)
 
     @cached_property
     def dev(self) -> Labelled | None:
@@ -285,11 +286,18 @@ class Experiment:
 
     def _say_vacuous(self, scores: Scores, *, first: bool) -> None:
         assert self.utility is not None
-        message = (
-            f"operator {type(self.utility.operator).__name__} makes every utility the same: spread "
-            f"{scores.spread:.1e}, noise {scores.noise:.1e}. Under the model's own prediction the "
-            "first-order utility is a constant (Remark 1). Use annealed, laplace or average"
-        )
+        found = f"spread {scores.spread:.1e}, noise {scores.noise:.1e}"
+        if float(np.ptp(scores.U, axis=0).max()) > scores.noise:  # labels matter, until resolved
+            message = (
+                f"operator {type(self.utility.operator).__name__} makes every utility the same: "
+                f"{found}. Under the model's own prediction the first-order utility is a constant "
+                "(Remark 1). Use annealed, laplace or average"
+            )
+        else:
+            message = (
+                f"goal {type(self.utility.goal).__name__} is raised alike by every candidate, "
+                f"whatever its label: {found}. Use another goal, or utility=lookahead"
+            )
         if self.guard == "error":
             raise Incompatible(message)
         if first:

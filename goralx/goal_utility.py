@@ -6,7 +6,7 @@ against one another once, and are asked together each round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,8 +37,10 @@ class Scores:
     """What a round knows of its N candidates.
 
     ``U`` (n, K) under every label and ``utility`` (N,) resolved, NaN where a candidate was not
-    looked at; ``looked_at`` (n,) are the positions that were. ``noise`` is the absolute error that
-    fit and solver leave in a utility, ``trust`` (n,) the estimator's kappa or None.
+    looked at; ``looked_at`` (n,) are the positions that were, ascending. ``noise`` is the absolute
+    error that fit and solver leave in a utility, ``trust`` (n,) the estimator's kappa or None.
+    ``log_Q`` (n, K) is log P(y) as labels were resolved under, certain where the operator is told
+    the truth, or None where the goal asks no label.
     """
 
     U: Array
@@ -46,6 +48,7 @@ class Scores:
     noise: float
     looked_at: Rows
     trust: Array | None = None
+    log_Q: Array | None = None
 
     @cached_property
     def spread(self) -> float:
@@ -81,12 +84,7 @@ class GoalOrientedUtility:
         design = isinstance(self.goal, DesignGoal)
         asking = (self.goal,) if design else (self.goal, self.operator, self.estimator)
         for part in asking:
-            missing = part.needs_model - self.model.capabilities
-            if missing:
-                raise Incompatible(
-                    f"{type(part).__name__} asks {', '.join(sorted(missing))} of the model, which "
-                    f"{type(self.model).__name__} cannot give; use model=softmax"
-                )
+            check_model(part, self.model)
         if design:
             return
         self._check_goal_and_estimator()
@@ -153,33 +151,29 @@ class GoalOrientedUtility:
         closer = self._scores(self.estimator, candidates.subset(best))
         utility = np.full(len(candidates), np.nan)
         utility[best] = closer.utility
-        return Scores(closer.U, utility, closer.noise, best, closer.trust)
+        return replace(closer, utility=utility, looked_at=best)
 
     def _scores(self, estimator: UtilityEstimator, candidates: Candidates) -> Scores:
         reference, regime = self.reference(candidates.pool), self.model.regime
         estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
-        utility = self._finite(self.resolve(estimate.U, candidates))
+        utility, log_Q = self._resolve(estimate.U, candidates)
         noise = float(np.abs(estimate.U).max()) * (FIT_NOISE + estimate.relative_error)
-        return Scores(estimate.U, utility, noise, np.arange(len(candidates)), estimate.trust)
+        everyone = np.arange(len(candidates))
+        return Scores(estimate.U, self._finite(utility), noise, everyone, estimate.trust, log_Q)
 
     def resolve(self, U: Array, candidates: Candidates) -> Array:
         """The operator's utility (N,) from utilities under every label U (N, K)."""
-        log_Q = self.operator.beliefs(candidates)
-        return self.operator(U, log_Q, self._y_true(candidates), candidates.progress)
+        return self._resolve(U, candidates)[0]
 
-    def beliefs(self, candidates: Candidates) -> Array | None:
-        """log P(y) (N, K) that labels are resolved under; of an operator told the truth, that."""
-        if isinstance(self.goal, DesignGoal):
-            return None
-        y_true = self._y_true(candidates)
+    def _resolve(self, U: Array, candidates: Candidates) -> tuple[Array, Array]:
+        """The utility (N,), and log P(y) (N, K) that it was resolved under."""
+        log_Q, y_true = self.operator.beliefs(candidates), None
+        if self.operator.needs_ground_truth and self.pool_y is not None:
+            y_true = self.pool_y[candidates.rows]
+        utility = self.operator(U, log_Q, y_true, candidates.progress)
         if y_true is None:
-            return self.operator.beliefs(candidates)
-        return np.where(np.eye(candidates.model.n_classes, dtype=bool)[y_true], 0.0, -np.inf)
-
-    def _y_true(self, candidates: Candidates) -> Labels | None:
-        if not self.operator.needs_ground_truth or self.pool_y is None:
-            return None
-        return self.pool_y[candidates.rows]
+            return utility, log_Q
+        return utility, np.where(np.eye(U.shape[1], dtype=bool)[y_true], 0.0, -np.inf)
 
     def _finite(self, utility: Array) -> Array:
         if not np.isfinite(utility).all():
@@ -189,6 +183,16 @@ class GoalOrientedUtility:
                 f"gives the utility {utility[bad]} (candidate {bad}); every one must be finite"
             )
         return utility
+
+
+def check_model(part: Goal | LabelOperator | UtilityEstimator | BatchRule, model: Model) -> None:
+    """A component that asks of the model what it cannot give is refused."""
+    missing = part.needs_model - model.capabilities
+    if missing:
+        raise Incompatible(
+            f"{type(part).__name__} asks {', '.join(sorted(missing))} of the model, which "
+            f"{type(model).__name__} cannot give; use model=softmax"
+        )
 
 
 def check_goal_reference(goal: Goal, dev: Labelled | None) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .components import (
         BatchRule,
         Dataset,
+        Goal,
         LabelOperator,
-        LogitGoal,
         Model,
         Strategy,
         Tracker,
@@ -29,8 +29,8 @@ hookimpl = pluggy.HookimplMarker("goralx")
 
 
 @hookspec
-def register_goals(register: Callable[[str, type[LogitGoal]], None]) -> None:
-    """Goals: what a model is to be good at (`goralx.LogitGoal`)."""
+def register_goals(register: Callable[[str, type[Goal]], None]) -> None:
+    """Goals: what a model is to be good at (most extend `goralx.LogitGoal`)."""
 
 
 @hookspec

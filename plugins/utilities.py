@@ -12,7 +12,6 @@ utility        a candidate costs           believe it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -38,7 +37,7 @@ class Influence(goralx.UtilityEstimator):
         self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
     ) -> Utilities:
         model = candidates.model
-        _, G = goal.value_and_logit_gradient(reference.log_P, reference.X, reference.y)
+        _, G = reference.gradient(goal)
         solution = model.solve(model.pullback(reference.X, G))
         v = influence.direction(solution.x, model.n_labelled)
         penalty = float((v * model.penalty_gradient).sum()) if regime == "fixed_lambda" else 0.0
@@ -66,17 +65,25 @@ class Implicit(goralx.UtilityEstimator):
         self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
     ) -> Utilities:
         model, expansion = candidates.model, candidates.model.expansion(regime)
-        seen = reference.log_P, reference.X, reference.y
-        _, G = goal.value_and_logit_gradient(*seen)
+        _, G = reference.gradient(goal)
         t = (expansion.Q.T @ model.pullback(reference.X, G)).ravel()
-        T = implicit.effective_curvature(expansion, reference.X, goal.logit_hessian(*seen), t)
-        residual, trust = proximal(candidates, expansion)
-        return Utilities(implicit.utilities(expansion, candidates.X, residual, t, T), 0.0, trust)
+        Gamma = goal.logit_hessian(reference.log_P, reference.X, reference.y)
+        T = implicit.effective_curvature(expansion, reference.X, Gamma, t)
+        quadratic = implicit.QuadraticGoal.of(expansion, t, T)
+        N, K = candidates.log_P.shape
+        U, trust = np.empty((N, K)), np.empty(N)
+        for part in parts(N, 8 * K**3):
+            some = candidates.subset(np.arange(part.start, part.stop))
+            _, residual, trust[part] = proximal(some, expansion)
+            U[part] = quadratic.change(some.X, residual)
+        return Utilities(U, 0.0, trust)
 
 
 @dataclass(frozen=True)
 class Lookahead(goralx.UtilityEstimator):
-    """The proximal step of `Implicit`, then the goal itself where it leads: for any goal.
+    """The proximal step of `Implicit`, a correction, and the goal itself where that leads.
+
+    For any goal, differentiable or not.
 
     Each candidate and label costs a pass over the reference: ``reference_size`` takes that many of
     it at random (sums are scaled up), ``screen`` bounds the candidates.
@@ -96,10 +103,13 @@ class Lookahead(goralx.UtilityEstimator):
         self, candidates: Candidates, goal: PredictionGoal, reference: Reference, *, regime: str
     ) -> Utilities:
         expansion = candidates.model.expansion(regime)
-        residual, trust = proximal(candidates, expansion)
         seen, scale = sampled(reference, goal, self.reference_size, candidates.random_state)
-        U = np.empty(candidates.log_P.shape)
-        for part, changes in proximal_changes(expansion, candidates.X, residual):
+        N, K = candidates.log_P.shape
+        U, trust = np.empty((N, K)), np.empty(N)
+        for part in parts(N, 3 * K * len(expansion.phi)):
+            some = candidates.subset(np.arange(part.start, part.stop))
+            S, residual, trust[part] = proximal(some, expansion)
+            changes = implicit.steps(expansion, some.X, residual, S)
             U[part] = scale * goal_changes(goal, seen, expansion, changes)
         return Utilities(U, 0.0, trust)
 
@@ -169,27 +179,12 @@ def goal_changes(
     return tau.reshape(n, K) - before
 
 
-def proximal(candidates: Candidates, expansion: Expansion) -> tuple[Array, Array]:
-    """r* (N, K, K) of every candidate and label, and their kappa (N,)."""
-    N, K = candidates.log_P.shape
-    residual, trust = np.empty((N, K, K)), np.empty(N)
-    for part in parts(N, K * K * (K - 1) * 4):
-        X = candidates.X[part]
-        S = expansion.leverage(X)
-        logits = expansion.shifted(X, candidates.log_P[part])
-        residual[part] = implicit.proximal_residual(logits, S, expansion.Q)
-        trust[part] = implicit.trust(expansion, residual[part], S)
-    return residual, trust
-
-
-def proximal_changes(
-    expansion: Expansion, X: Array, residual: Array
-) -> Iterator[tuple[slice, Array]]:
-    """Changes d = d0 - B U r* (n, K, m), in blocks of candidates that fit in memory."""
-    K, m = residual.shape[1], len(expansion.phi)
-    for part in parts(len(X), 2 * K * m):
-        outer = (residual[part] @ expansion.Q)[..., None] * with_constant(X[part])[:, None, None, :]
-        yield part, expansion.shift - outer.reshape(-1, K, m) @ expansion.B
+def proximal(candidates: Candidates, expansion: Expansion) -> tuple[Array, Array, Array]:
+    """Leverages S (N, K-1, K-1), residuals r* (N, K, K) and kappa (N,) of the candidates."""
+    S = expansion.leverage(candidates.X)
+    logits = expansion.shifted(candidates.X, candidates.log_P)
+    residual = implicit.proximal_residual(logits, S, expansion.Q)
+    return S, residual, implicit.trust(expansion, residual, S)
 
 
 def check_positive(option: str, value: int | None) -> None:

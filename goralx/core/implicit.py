@@ -16,33 +16,52 @@ labelled or the reference samples is left to do for a candidate.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from .curvature import Expansion, quadratic_form, weighted_gram, with_constant
+from .curvature import (
+    Expansion,
+    fisher,
+    parts,
+    quadratic_form,
+    weighted_gram,
+    with_constant,
+)
 from .linear_solve import Array, NotConverged
 
 MAX_ITER = 100
 
 
-def utilities(
-    expansion: Expansion, X: NDArray[np.floating], residual: Array, t: Array, T: Array
-) -> Array:
-    """t'd + 1/2 d'T d for every sample and label: (N, K).
+@dataclass(frozen=True)
+class QuadraticGoal:
+    """A goal to second order, t'd + d'T d / 2, ready to be asked of many proximal steps.
 
-    X (N, d) with their proximal ``residual`` (N, K, K); ``t`` (m,) is the goal's gradient and ``T``
-    (m, m) its effective curvature (`effective_curvature`).
+    ``constant`` is its change by d0 alone, ``slope`` (m,) is B (t + T d0), ``bend`` (m, m) B T B.
     """
-    B, d0 = expansion.B, expansion.shift
-    slope = B @ (t + T @ d0)
-    constant = float(t @ d0 + 0.5 * d0 @ T @ d0)
-    r = residual @ expansion.Q
-    m = with_constant(X) @ slope.reshape(-1, X.shape[1] + 1).T
-    W = quadratic_form(X, B @ T @ B)
-    bend = np.einsum("nyj,nji,nyi->ny", r, W, r, optimize=True)
-    change: Array = constant - np.einsum("nj,nyj->ny", m, r) + 0.5 * bend
-    return change
+
+    expansion: Expansion
+    constant: float
+    slope: Array
+    bend: Array
+
+    @classmethod
+    def of(cls, expansion: Expansion, t: Array, T: Array) -> QuadraticGoal:
+        """From the goal's gradient t (m,) and its `effective_curvature` T (m, m)."""
+        B, d0 = expansion.B, expansion.shift
+        constant = float(t @ d0 + 0.5 * d0 @ T @ d0)
+        return cls(expansion, constant, B @ (t + T @ d0), B @ T @ B)
+
+    def change(self, X: NDArray[np.floating], residual: Array) -> Array:
+        """Of the goal, for X (N, d) with their proximal ``residual`` (N, K, K): (N, K)."""
+        r = residual @ self.expansion.Q
+        m = with_constant(X) @ self.slope.reshape(-1, X.shape[1] + 1).T
+        W = quadratic_form(X, self.bend)
+        curved = np.einsum("nyj,nji,nyi->ny", r, W, r, optimize=True)
+        change: Array = self.constant - np.einsum("nj,nyj->ny", m, r) + 0.5 * curved
+        return change
 
 
 def effective_curvature(
@@ -65,6 +84,41 @@ def third_derivative(expansion: Expansion, v: Array) -> Array:
     cross = (change @ Q)[:, :, None] * (P @ Q)[:, None, :]
     gamma = np.einsum("ka,nk,kb->nab", Q, change, Q, optimize=True)
     return weighted_gram(expansion.X[:, :-1], gamma - cross - cross.transpose(0, 2, 1))
+
+
+def steps(expansion: Expansion, X: NDArray[np.floating], residual: Array, S: Array) -> Array:
+    """Change of phi by every sample under every label, to the next order: (N, K, m).
+
+    The proximal step d of X (N, d) with its ``residual`` (N, K, K), then one Newton step more from
+    there: what is left of the gradient is the labelled set's third derivative, F'''[d, d] / 2, and
+    the curvature to solve with is A and the new sample's own, Lambda at eta* (Woodbury).
+    """
+    rows, B, Q = with_constant(X), expansion.B, expansion.Q
+    N, K, _ = residual.shape
+    C, D = Q.shape[1], rows.shape[1]
+    outer = (residual @ Q)[..., None] * rows[:, None, None, :]
+    first = expansion.shift - outer.reshape(N * K, C * D) @ B
+    left = -0.5 * _third_order(expansion, first) @ B
+    moved = (left.reshape(N, K * C, D) @ rows[:, :, None]).reshape(N, K, C, 1)
+    information = fisher((residual + np.eye(K)).reshape(N * K, K), Q).reshape(N, K, C, C)
+    system = np.eye(C) + S[:, None] @ information
+    back = (information @ np.linalg.solve(system, moved))[..., 0]
+    left -= (back[..., None] * rows[:, None, None, :]).reshape(N * K, C * D) @ B
+    return (first + left).reshape(N, K, C * D)
+
+
+def _third_order(expansion: Expansion, changes: Array) -> Array:
+    """F'''[d, d] of the labelled set for changes d (T, m): (T, m)."""
+    P, Q, X = np.exp(expansion.log_P), expansion.Q, expansion.X
+    C, (n, D) = Q.shape[1], X.shape
+    third = np.empty_like(changes)
+    for part in parts(len(changes), 4 * n * (C + 1)):
+        t = part.stop - part.start
+        s = (changes[part].reshape(t * C, D) @ X.T).reshape(t, C, n).transpose(0, 2, 1) @ Q.T
+        s -= np.einsum("nk,tnk->tn", P, s)[..., None]
+        bend = P * (s * s - np.einsum("nk,tnk->tn", P, s * s)[..., None])
+        third[part] = ((bend @ Q).transpose(0, 2, 1) @ X).reshape(t, C * D)
+    return third
 
 
 def trust(expansion: Expansion, residual: Array, S: Array) -> Array:

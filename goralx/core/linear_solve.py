@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import spotrf, spotri
 
 Array = NDArray[np.float64]
 
@@ -39,6 +40,24 @@ class Factor:
     def solve(self, b: Array) -> Array:
         """A^-1 b for b of shape (m,) or (m, r)."""
         return cho_solve((self.cholesky, True), b, check_finite=False)
+
+
+def approximate_inverse(matrix: Array) -> NDArray[np.float32]:
+    """The inverse (m, m) of a symmetric positive definite matrix, in single precision.
+
+    Good for preconditioning only, and applied several times faster than triangular solves. Where
+    single precision cannot factorise it, its diagonal is raised until it can.
+    """
+    root = np.sqrt(np.diag(matrix))
+    scaled = (matrix / root / root[:, None]).astype(np.float32)
+    for ridge in (0.0, 1e-6, 1e-4, 1e-2, 1.0):
+        factor, failed = spotrf(scaled + np.float32(ridge) * np.eye(len(root), dtype=np.float32))
+        if not failed:
+            upper = np.triu(spotri(factor)[0])
+            inverse = upper + np.triu(upper, 1).T
+            single: NDArray[np.float32] = (inverse / root / root[:, None]).astype(np.float32)
+            return single
+    raise np.linalg.LinAlgError("not positive definite: the curvature of the model is not finite")
 
 
 def conjugate_gradients(

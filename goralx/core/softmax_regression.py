@@ -18,12 +18,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import helmert
-from scipy.special import log_softmax
 
 from . import retraining
-from .curvature import Expansion, logit_variance
+from .curvature import Expansion, logit_variance, parts
 from .fantasy import Fantasy
-from .linear_solve import Array, Factor, NotConverged, Solution, conjugate_gradients
+from .linear_solve import (
+    Array,
+    Factor,
+    NotConverged,
+    Solution,
+    approximate_inverse,
+    conjugate_gradients,
+)
 
 _CHUNK = 1 << 22  # floats in the temporary of one Hessian block, 32 MB
 _SPAN = 300  # coefficients of one retraining problem up to which a batch of them is cheaper
@@ -36,21 +42,34 @@ def contrasts(n_classes: int) -> Array:
 
 
 def logits(X: NDArray[np.floating], theta: Array) -> Array:
-    """theta x for every row of X (N, d), up to a constant per row: (N, K).
+    """theta x for every row of X (N, d), up to a constant per row: (N, K), in Fortran order.
 
-    Two classes need one product: the halves of the difference, with opposite signs.
+    Each class is one long contiguous column, so that every reduction over the few classes adds long
+    columns; over a short last axis numpy takes several times as long. Two classes need one product:
+    the halves of the difference, with opposite signs.
     """
-    if theta.shape[0] == 2:
+    if len(theta) == 2:
         w = theta[1] - theta[0]
         half = 0.5 * (X @ w[:-1].astype(X.dtype, copy=False) + w[-1])
-        return np.stack([-half, half], axis=1).astype(np.float64, copy=False)
-    product = X @ theta[:, :-1].T.astype(X.dtype, copy=False)
-    return product.astype(np.float64, copy=False) + theta[:, -1]
+        by_class: Array = np.stack([-half, half]).astype(np.float64, copy=False)
+        return by_class.T
+    product: Array = theta[:, :-1].astype(X.dtype, copy=False) @ X.T
+    return (product.astype(np.float64, copy=False) + theta[:, -1:]).T
 
 
 def log_proba(X: NDArray[np.floating], theta: Array) -> Array:
-    """log P(y | x) for every row of X (N, d) and every class: (N, K)."""
-    return log_softmax(logits(X, theta), axis=1)
+    """log P(y | x) for every row of X (N, d) and every class: (N, K), in Fortran order."""
+    log_P = np.empty((len(theta), len(X)))
+    for part in parts(len(X), 4096):  # blocks of logits that stay in cache
+        log_P[:, part] = log_softmax(logits(X[part], theta)).T
+    return log_P.T
+
+
+def log_softmax(z: Array) -> Array:
+    """z - log sum exp z over the classes of z (N, K)."""
+    shifted: Array = z - z.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
 
 
 def pullback(X: NDArray[np.floating], G: Array) -> Array:
@@ -113,7 +132,20 @@ class Objective:
         return (self.Q.T @ theta).ravel()
 
     def log_proba(self, phi: Array) -> Array:
-        return log_softmax((self.X @ self.rows(phi).T) @ self.Q.T, axis=1)
+        return log_softmax(self._contrasted(self.rows(phi)))
+
+    def _contrasted(self, rows: Array) -> Array:
+        """Q (rows x) for every sample (n, K), in Fortran order: one product, over K - 1 or K."""
+        if self.n_classes == 2:
+            return (self.Q @ (self.X @ rows.T).T).T
+        return ((self.Q @ rows) @ self.X.T).T
+
+    def _pulled(self, S: Array) -> Array:
+        """Its transpose: Q' S' X (K-1, D) for S (n, K)."""
+        if self.n_classes == 2:
+            return (S @ self.Q).T @ self.X
+        pulled: Array = self.Q.T @ (S.T @ self.X)
+        return pulled
 
     def value(self, phi: Array, log_P: Array) -> float:
         penalty = 0.5 * float(((self.rows(phi) ** 2) @ self.decay).sum())
@@ -123,16 +155,16 @@ class Objective:
         """Eq. 6, averaged: (m,)."""
         residual = P.copy()
         residual[np.arange(len(self.y)), self.y] -= 1.0
-        mean = (residual @ self.Q).T @ self.X / len(self.y)
+        mean = self._pulled(residual) / len(self.y)
         return (mean + self.rows(phi) * self.decay).ravel()
 
     def hessian_product(self, P: Array, direction: Array) -> Array:
         """H times a direction (m,), without forming H: two products with X."""
         rows = self.rows(direction)
-        S = (self.X @ rows.T) @ self.Q.T
+        S = self._contrasted(rows)
         S -= np.einsum("nk,nk->n", P, S)[:, None]
         S *= P
-        return ((S @ self.Q).T @ self.X / len(self.y) + rows * self.decay).ravel()
+        return (self._pulled(S) / len(self.y) + rows * self.decay).ravel()
 
     def hessian(self, P: Array) -> Array:
         """Eq. 7, averaged: Q' Lambda Q (x) x x' plus l2, as a matrix (m, m)."""
@@ -165,23 +197,25 @@ class Objective:
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """Factor of the Hessian as it stood at ``theta``, over the first ``rows`` samples, at ``l2``.
+    """Inverse of the Hessian as it stood at ``theta``, over the first ``rows`` samples, at ``l2``.
 
-    A factor outlives several fits: conjugate gradients need a few iterations more, and no fresh
-    one is paid for. These three say which it is, so that an interrupted run rebuilds the same.
+    It outlives several fits: conjugate gradients need a few iterations more, and no fresh one is
+    paid for. These three say which it is, so that an interrupted run rebuilds the same.
     """
 
     theta: Array
     rows: int
     l2: float
-    factor: Factor = field(repr=False)
+    inverse: NDArray[np.float32] = field(repr=False)
 
     @classmethod
     def of(cls, objective: Objective, theta: Array, rows: int, l2: float) -> Preconditioner:
         part = replace(objective, X=objective.X[:rows], y=objective.y[:rows], l2=l2)
-        return cls(
-            theta, rows, l2, Factor.of(part.hessian(np.exp(part.log_proba(part.phi(theta)))))
-        )
+        hessian = part.hessian(np.exp(part.log_proba(part.phi(theta))))
+        return cls(theta, rows, l2, approximate_inverse(hessian))
+
+    def __call__(self, residual: Array) -> Array:
+        return (self.inverse @ residual.astype(np.float32)).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -244,9 +278,7 @@ class SoftmaxFit:
         def product(direction: Array) -> Array:
             return objective.hessian_product(self._P, direction)
 
-        solution = conjugate_gradients(
-            product, b, precondition=self.preconditioner.factor.solve, rtol=1e-10
-        )
+        solution = conjugate_gradients(product, b, precondition=self.preconditioner, rtol=1e-10)
         scale = float(np.linalg.norm(b))
         left = float(np.linalg.norm(product(solution.x) - b)) / scale if scale > 0.0 else 0.0
         return replace(solution, x=objective.theta(solution.x), relative_residual=left)
@@ -350,8 +382,8 @@ def fit(
 ) -> SoftmaxFit:
     """Minimise F until max |grad F| <= ``tolerance`` (of the mean: 1e-8 n of the sum's gradient).
 
-    Inexact Newton: each step is solved by conjugate gradients preconditioned with the factor of an
-    earlier Hessian, refreshed when it no longer helps, and halved until F falls (Armijo).
+    Inexact Newton: each step is solved by conjugate gradients preconditioned with the inverse of
+    an earlier Hessian, refreshed when it no longer helps, and halved until F falls (Armijo).
     ``previous`` is the last round's fit, whose samples are the first rows of X: where to start.
     Raises `NotConverged` at ``max_iter``: an influence away from the optimum is biased.
     """
@@ -423,21 +455,22 @@ def _newton_step(
     """-H^-1 grad F as exactly as this step deserves, and the preconditioner for the next one."""
     norm = float(np.abs(gradient).max())
     rtol = max(min(0.1, norm**0.5), 0.1 * tolerance / norm)
+
+    def product(direction: Array) -> Array:
+        return objective.hessian_product(P, direction)
+
+    def fresh() -> Preconditioner:
+        return Preconditioner.of(objective, objective.theta(phi), len(objective.y), objective.l2)
+
     try:
         solution = conjugate_gradients(
-            lambda direction: objective.hessian_product(P, direction),
-            -gradient,
-            precondition=preconditioner.factor.solve,
-            rtol=rtol,
-            max_iter=4 * _STALE,
+            product, -gradient, precondition=preconditioner, rtol=rtol, max_iter=4 * _STALE
         )
-        if solution.n_iter <= _STALE:
-            return solution.x, preconditioner
-        step: Array | None = solution.x
     except NotConverged:
-        step = None
-    fresh = Preconditioner.of(objective, objective.theta(phi), len(objective.y), objective.l2)
-    return (fresh.factor.solve(-gradient) if step is None else step), fresh
+        preconditioner = fresh()
+        solution = conjugate_gradients(product, -gradient, precondition=preconditioner, rtol=rtol)
+        return solution.x, preconditioner
+    return solution.x, preconditioner if solution.n_iter <= _STALE else fresh()
 
 
 def _step_length(

@@ -110,7 +110,7 @@ def relative_error(world, count):
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("C, bound", [(0.7, 0.15), (0.01, 2e-3), (1e-4, 1e-6)])
 def test_three_insertions_are_close_to_the_joint_refit_and_exact_in_the_limit(regime, C, bound):
-    """Of the distance that theta moves, at n = 24 (measured: 0.11, 1.5e-3 and 2e-7 at the worst)."""
+    """Of the distance that theta moves, at n = 24 (measured: 0.11, 1.5e-3, 2e-7 at the worst)."""
     errors = [
         relative_error(World(K, regime, True, C=C, seed=seed), 3) for K in (2, 3) for seed in (0, 1)
     ]

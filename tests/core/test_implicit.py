@@ -1,0 +1,200 @@
+"""Beyond first order, by slower roads: general minimisers, differences, refits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from goralx.core import implicit
+from goralx.core import softmax_regression as softmax
+from tests.problems import blobs, build
+
+REGIMES = ("fixed_C", "fixed_lambda")
+
+
+class World:
+    """A small fit, candidates, and a reference that is another set of samples."""
+
+    def __init__(self, K, n=40, d=3, C=0.5, intercept=False, seed=0):
+        rng = np.random.default_rng(seed)
+        self.X, self.y = blobs(rng, n, d, K)
+        self.K, self.C, self.n, self.intercept = K, C, n, intercept
+        self.fit = self.refit(self.X, self.y, 1 / (n * C))
+        self.candidates = rng.normal(size=(8, d)) * 1.5
+        self.reference = rng.normal(size=(25, d))
+
+    def refit(self, X, y, l2):
+        return softmax.fit(X, y, self.K, l2=l2, penalize_intercept=self.intercept, tolerance=1e-12)
+
+    def retrained(self, x, y, regime):
+        n = self.n + 1
+        l2 = self.fit.l2 if regime == "fixed_lambda" else 1 / (n * self.C)
+        return self.refit(np.vstack([self.X, x]), np.append(self.y, y), l2)
+
+    def exact(self, goal, regime):
+        before = goal.value(self.fit.log_proba(self.reference), self.reference, None)
+        return np.array(
+            [
+                [
+                    goal.value(
+                        self.retrained(x, y, regime).log_proba(self.reference), self.reference, None
+                    )
+                    - before
+                    for y in range(self.K)
+                ]
+                for x in self.candidates
+            ]
+        )
+
+    def proximal(self, regime, X=None):
+        X = self.candidates if X is None else X
+        expansion = self.fit.expansion(regime)
+        S = expansion.leverage(X)
+        logits = expansion.shifted(X, self.fit.log_proba(X))
+        return expansion, S, implicit.proximal_residual(logits, S, expansion.Q)
+
+
+@pytest.fixture(params=[2, 3, 5])
+def K(request):
+    return request.param
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_proximal_step_minimises_quadratic_plus_exact_loss(K, regime, intercept):
+    world = World(K, intercept=intercept)
+    expansion, _, residual = world.proximal(regime)
+    A = np.linalg.inv(expansion.B)
+    for x, r in zip(world.candidates[:3], residual[:3], strict=True):
+        row = np.append(x, 1.0)
+        for y in range(K):
+
+            def total(d, row=row, y=y):
+                moved = d - expansion.shift
+                z = expansion.Q @ ((expansion.phi + d).reshape(K - 1, -1) @ row)
+                return 0.5 * moved @ A @ moved - z[y] + np.log(np.exp(z).sum())
+
+            slow = optimize.minimize(total, expansion.shift, method="BFGS", tol=1e-10).x
+            outer = np.outer(expansion.Q.T @ r[y], row).ravel()
+            assert expansion.shift - expansion.B @ outer == pytest.approx(slow, abs=2e-5)
+
+
+def test_residuals_sum_to_zero_and_are_bounded_however_large_the_leverage(K):
+    rng = np.random.default_rng(1)
+    log_P = softmax.log_softmax(rng.normal(size=(20, K)) * 8)
+    root = rng.normal(size=(20, K - 1, K - 1))
+    for scale in (0.0, 1e-6, 1.0, 1e3, 1e6):
+        S = scale * root @ root.transpose(0, 2, 1)
+        residual = implicit.proximal_residual(log_P, S, softmax.contrasts(K))
+        assert np.abs(residual.sum(axis=2)).max() < 1e-12
+        assert np.abs(residual).max() <= 1.0
+        if scale == 0.0:  # no leverage: first order
+            first = np.exp(log_P)[:, None, :] - np.eye(K)
+            assert residual == pytest.approx(first, abs=1e-12)
+
+
+def test_residuals_solve_their_fixed_point(K):
+    world = World(K)
+    expansion, S, residual = world.proximal("fixed_C")
+    eta = world.fit.log_proba(world.candidates)
+    centred = expansion.Q @ S @ expansion.Q.T
+    moved = eta[:, None, :] - np.einsum("nij,nyj->nyi", centred, residual)
+    P = np.exp(moved - np.log(np.exp(moved).sum(axis=2, keepdims=True)))
+    assert residual == pytest.approx(P - np.eye(K), abs=1e-9)
+
+
+def test_third_derivative_by_differences_of_the_hessian(K):
+    world = World(K)
+    expansion = world.fit.expansion("fixed_C")
+    objective = world.fit.objective
+    v = np.random.default_rng(2).normal(size=objective.size)
+
+    def hessian(e):
+        phi = expansion.phi + e * v
+        return world.n * objective.hessian(np.exp(objective.log_proba(phi))).ravel()
+
+    h = 1e-5
+    slow = ((hessian(h) - hessian(-h)) / (2 * h)).reshape(objective.size, objective.size)
+    assert implicit.third_derivative(expansion, v) == pytest.approx(slow, abs=1e-6)
+    d = np.random.default_rng(3).normal(size=objective.size)
+    both = implicit._third_order(expansion, np.array([d]))[0]
+    assert v @ both == pytest.approx(d @ slow @ d, rel=1e-6)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("name", ["ent", "fir"])
+def test_estimates_against_refits(K, regime, name):
+    """In standard deviations of the exact utilities; influence has tenths to ones here."""
+    world, goal = World(K, n=200), build("goal", name)
+    exact = world.exact(goal, regime)
+    from goralx.components import Candidates, Labelled, Reference
+
+    pool = Reference(world.fit, world.candidates)
+    asked = Candidates(pool, np.arange(8), Labelled(world.X, world.y), 0.0)
+    reference = Reference(world.fit, world.reference)
+    error = {}
+    for utility in ("influence", "implicit", "lookahead", "retrain"):
+        U = build("utility", utility).utilities(asked, goal, reference, regime=regime).U
+        error[utility] = np.sqrt(((U - exact) ** 2).mean()) / exact.std()
+    assert error["implicit"] < 0.03
+    assert error["lookahead"] < 0.05
+    assert error["retrain"] < 1e-7
+    assert error["implicit"] < 0.3 * error["influence"]
+
+
+def test_the_step_is_right_to_one_order_more_than_the_proximal_one():
+    """Replicating the labelled set m times at fixed C: errors fall as m^-2 and m^-3."""
+    errors = []
+    for copies in (2, 4, 8):
+        world = World(3, n=30)
+        world.X, world.y = np.tile(world.X, (copies, 1)), np.tile(world.y, copies)
+        world.n, world.C = 30 * copies, world.C / copies
+        world.fit = world.refit(world.X, world.y, 1 / (world.n * world.C))
+        expansion, S, residual = world.proximal("fixed_lambda", world.candidates[:1])
+        step = implicit.steps(expansion, world.candidates[:1], residual, S)[0]
+        row = np.append(world.candidates[0], 1.0)
+        first = [
+            expansion.shift - expansion.B @ np.outer(expansion.Q.T @ r, row).ravel()
+            for r in residual[0]
+        ]
+        exact = []
+        for y in range(3):
+            again = world.retrained(world.candidates[0], y, "fixed_lambda")
+            exact.append(again.objective.phi(again.theta) - expansion.phi)
+        errors.append([np.abs(np.array(s) - exact).max() for s in (first, step)])
+    proximal, corrected = np.array(errors).T
+    assert (proximal[:-1] / proximal[1:] > 3.2).all()
+    assert (corrected[:-1] / corrected[1:] > 5.5).all()
+    assert (corrected < 0.3 * proximal).all()
+
+
+def test_kappa_is_the_largest_move_of_a_candidates_own_logits(K):
+    world = World(K)
+    expansion, S, residual = world.proximal("fixed_C")
+    kappa = implicit.trust(expansion, residual, S)
+    x = world.candidates[0]
+    step = [
+        expansion.B @ np.outer(expansion.Q.T @ r, np.append(x, 1.0)).ravel() for r in residual[0]
+    ]
+    moves = [expansion.Q @ (d.reshape(K - 1, -1) @ np.append(x, 1.0)) for d in step]
+    assert kappa[0] == pytest.approx(np.abs(moves).max())
+
+
+def test_classes_may_be_renamed(K):
+    world = World(K)
+    order = np.random.default_rng(4).permutation(K)
+    renamed = World(K)
+    renamed.y = order[world.y]
+    renamed.fit = renamed.refit(renamed.X, renamed.y, world.fit.l2)
+    a = implicit.steps(*_arguments(world))
+    b = implicit.steps(*_arguments(renamed))
+    Q = softmax.contrasts(K)
+    theta_a = Q @ a.reshape(8, K, K - 1, -1)
+    theta_b = Q @ b.reshape(8, K, K - 1, -1)
+    assert theta_b[:, order][:, :, order] == pytest.approx(theta_a, abs=1e-7)
+
+
+def _arguments(world):
+    expansion, S, residual = world.proximal("fixed_C")
+    return expansion, world.candidates, residual, S
