@@ -11,6 +11,8 @@ from .components import (
     CurvedModel,
     Dataset,
     DesignGoal,
+    Direction,
+    FirstOrderEstimator,
     FittedModel,
     Goal,
     LabelOperator,
@@ -33,7 +35,9 @@ from .experiment import Experiment, Round, Stop
 from .goal_utility import GoalOrientedUtility, Scores
 from .hookspecs import hookimpl
 from .library import query, utilities
+from .passes import Engine, Local
 from .registry import build
+from .views import View
 
 __version__ = "0.1.0"
 
@@ -45,8 +49,11 @@ __all__ = [
     "CurvedModel",
     "Dataset",
     "DesignGoal",
+    "Direction",
+    "Engine",
     "Experiment",
     "Features",
+    "FirstOrderEstimator",
     "FittedModel",
     "Goal",
     "GoalOrientedUtility",
@@ -56,6 +63,7 @@ __all__ = [
     "LabelOperator",
     "Labelled",
     "Labels",
+    "Local",
     "LogitGoal",
     "Model",
     "PluginError",
@@ -74,6 +82,7 @@ __all__ = [
     "UnknownName",
     "Utilities",
     "UtilityEstimator",
+    "View",
     "build",
     "check_split",
     "hookimpl",

@@ -10,15 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .core import influence
 from .core.curvature import Expansion
 from .core.linear_solve import Solution
 from .data import Features, Instance, Labelled, Labels, Rows
 from .errors import BadInput, Incompatible
+from .passes import HERE, Engine, Predictor, Seen, Survey, pieces_of
+from .views import blocks, part
 
 if TYPE_CHECKING:
     from .goal_utility import Scores
@@ -79,9 +83,18 @@ class CurvedModel(FittedModel, Protocol):
         """
 
 
+class TravellingModel(FittedModel, Protocol):
+    """What a fit adds where its model has the capability "predictor"."""
+
+    @property
+    def predictor(self) -> Predictor:
+        """Its predictions without its labelled samples: small enough to be sent elsewhere."""
+
+
 @runtime_checkable
 class Model(Protocol):
-    """Fits. ``capabilities`` names what its fits can do beyond `FittedModel`, see `CurvedModel`.
+    """Fits. ``capabilities`` names what its fits can do beyond `FittedModel`, see `CurvedModel`
+    and `TravellingModel`.
 
     ``regime`` says what one more sample does to the penalty: under ``fixed_C`` lambda = 1/(nC)
     shrinks as n grows, under ``fixed_lambda`` it stays and every sample brings its share (Eq. 6).
@@ -104,16 +117,44 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Reference:
-    """Samples seen through one fitted model: X (M, d), labels or None, and the predictions."""
+    """Samples seen through one fitted model: X (M, d), labels or None, and the predictions.
+
+    X may be a `View` of a file. ``asked`` are goals that will be measured here, ``slope_of`` the
+    one whose gradient will be asked for: those that are separable are worked out in the one pass
+    over X that gives the predictions, by ``engine``.
+    """
 
     model: FittedModel
     X: Features
     y: Labels | None = None
+    asked: tuple[Goal, ...] = ()
+    slope_of: Goal | None = None
+    engine: Engine = HERE
 
     @cached_property
     def log_P(self) -> Array:
         """log P(y | x), (M, K)."""
-        return self.model.log_proba(self.X)
+        log_P = self._survey((), None, keep=True)
+        assert log_P is not None
+        return log_P
+
+    def value(self, goal: PredictionGoal) -> float:
+        """tau here, worked out once however many ask."""
+        if not goal.separable:
+            return goal.value(self.log_P, self.X, self.y)
+        if id(goal) not in self._found:
+            self._look(goal, self.slope_of)
+        return self._found[id(goal)][1]
+
+    def pulled(self, goal: LogitGoal) -> Array:
+        """Gradient of tau with respect to the model's parameters, in their shape."""
+        if not goal.separable:
+            return self.pull(self.gradient(goal)[1])
+        if id(goal) not in self._found or self._found[id(goal)][2] is None:
+            self._look(goal, goal)
+        pulled = self._found[id(goal)][2]
+        assert pulled is not None
+        return pulled
 
     def gradient(self, goal: LogitGoal) -> tuple[float, Array]:
         """tau here and its logit gradient (M, K), worked out once however many ask."""
@@ -121,6 +162,55 @@ class Reference:
             found = goal.value_and_logit_gradient(self.log_P, self.X, self.y)
             self._gradients[id(goal)] = (goal, *found)
         return self._gradients[id(goal)][1:]
+
+    def pull(self, G: Array) -> Array:
+        """The model's pullback of a logit gradient (M, K), summed block by block."""
+        cut = blocks(len(self.X))
+        total = self.model.pullback(self.X[cut[0]], G[cut[0]])
+        for block in cut[1:]:
+            total = total + self.model.pullback(self.X[block], G[block])
+        return total
+
+    def _look(self, goal: PredictionGoal, slope_of: Goal | None) -> None:
+        """Measure a goal, and in the same pass whatever else is known to be asked for."""
+        asked = [g for g in self.asked if isinstance(g, PredictionGoal) and g.separable]
+        goals = {id(g): g for g in asked if id(g) not in self._found}
+        goals[id(goal)] = goal
+        self._survey(tuple(goals.values()), slope_of, keep=not self.engine.remote)
+
+    def _survey(
+        self, goals: tuple[PredictionGoal, ...], slope_of: Goal | None, *, keep: bool
+    ) -> Array | None:
+        """One pass over the samples; what it finds is kept, log P is returned if it was asked."""
+        M, engine, known = len(self.X), self.engine, self.__dict__.get("log_P")
+        keep = keep and known is None
+        model: Predictor = self.model
+        if engine.remote:
+            model = cast(TravellingModel, self.model).predictor
+        own = next((goal for goal in goals if goal is slope_of), None)
+        survey = Survey(model, goals, own, keep)
+        samples = Seen(self.X, self.y, known)
+        log_P = np.empty((self.model.n_classes, M)).T if keep else None
+        values, slope, start = [0.0] * len(goals), None, 0
+        pieces = [samples.part(piece) for piece in pieces_of(M, engine)]
+        for found in chain.from_iterable(engine.map(survey, pieces, "measuring")):
+            shares = [found.size / M if g.reduction == "mean" else 1.0 for g in goals]
+            values = [t + w * v for t, w, v in zip(values, shares, found.values)]
+            if found.pulled is not None:
+                pulled = found.pulled * shares[[g is own for g in goals].index(True)]
+                slope = pulled if slope is None else slope + pulled
+            if log_P is not None:
+                log_P[start : start + found.size] = found.log_P
+            start += found.size
+        for goal, value in zip(goals, values):
+            self._found[id(goal)] = (goal, value, slope if goal is own else None)
+        if log_P is not None:
+            self.__dict__["log_P"] = log_P
+        return log_P
+
+    @cached_property
+    def _found(self) -> dict[int, tuple[Goal, float, Array | None]]:
+        return {}
 
     @cached_property
     def _gradients(self) -> dict[int, tuple[LogitGoal, float, Array]]:
@@ -151,13 +241,17 @@ class PredictionGoal(Goal):
 
     reduction: ClassVar[Literal["sum", "mean"]] = "sum"
     """Over the reference: a sum grows with it, and is scaled when a part stands for the whole."""
+    separable: ClassVar[bool] = False
+    """Whether each sample has its own share in tau, that depends on no other: then tau and gradient
+    of a large reference are put together (by ``reduction``) from those of its blocks. Of any other
+    goal everything is worked out at once, in memory."""
 
     @abstractmethod
     def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
         """tau from the reference's log predictions (M, K), features (M, d), labels (M,) or None."""
 
     def measure(self, reference: Reference) -> float:
-        return self.value(reference.log_P, reference.X, reference.y)
+        return reference.value(self)
 
 
 class LogitGoal(PredictionGoal):
@@ -184,7 +278,7 @@ class LogitGoal(PredictionGoal):
         return self.value_and_logit_gradient(log_P, X, y)[0]
 
     def measure(self, reference: Reference) -> float:
-        if type(self).value is not LogitGoal.value:  # cheaper than the gradient
+        if self.separable or type(self).value is not LogitGoal.value:
             return super().measure(reference)
         return reference.gradient(self)[0]
 
@@ -223,16 +317,35 @@ class Candidates:
     @cached_property
     def X(self) -> Features:
         """Features (N, d)."""
-        return self.pool.X[self.rows]
+        features: Features = part(self.pool.X, self.rows)
+        return features
 
     @cached_property
     def log_P(self) -> Array:
         """log P(y | x), (N, K)."""
         return self.pool.log_P[self.rows]
 
-    def pushforward(self, v: Array) -> Array:
-        """Derivative of the candidates' logits along v: (N, K). The pool is never copied."""
-        return self.model.pushforward(self.pool.X, v)[self.rows]
+    def first_order(self, v: Array, penalty: float = 0.0) -> Array:
+        """U (N, K), to first order, where one more sample moves the parameters along v (Eqs 2-3).
+
+        ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
+        """
+        X, rows, cut = self.pool.X, self.rows, blocks(len(self.pool.X))
+        ascending = bool((np.diff(rows) > 0).all())
+        order = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
+        edges = np.searchsorted(rows[order], [block.start for block in cut] + [len(X)])
+        U = np.empty((self.model.n_classes, len(rows))).T
+
+        def score(i: int) -> None:
+            places = slice(edges[i], edges[i + 1])
+            at = places if ascending else order[places]
+            S = self.model.pushforward(X[cut[i]], v)[rows[at] - cut[i].start]
+            U[at] = influence.utilities(np.exp(self.pool.log_P[rows[at]]), S, penalty)
+
+        occupied = [i for i in range(len(cut)) if edges[i] < edges[i + 1]]
+        for _ in self.pool.engine.map(score, occupied, "scoring"):
+            pass
+        return U
 
     def subset(self, positions: Rows) -> Candidates:
         """Only the candidates at these positions."""
@@ -257,6 +370,9 @@ class LabelOperator(ABC):
 
     needs_ground_truth: ClassVar[bool] = False
     """True labels reach an operator only if it says so, and such a run is tagged."""
+    separable: ClassVar[bool] = False
+    """Whether a candidate's utility depends on its own row of U, log P and y alone, and `beliefs`
+    is not overridden: only then may blocks of the pool be resolved in other processes."""
     decomposable: ClassVar[bool] = True
     """Whether it commutes with sums over a batch, as Remark 2 asks."""
     needs_model: ClassVar[frozenset[str]] = frozenset()
@@ -304,6 +420,35 @@ class UtilityEstimator(ABC):
         self, candidates: Candidates, goal: Any, reference: Reference, *, regime: str
     ) -> Utilities:
         """tau(theta_(x, y)) - tau(theta), estimated, for every candidate and label: (N, K)."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Where one more sample moves the parameters, per unit of its own gradient: v, as theta.
+
+    ``penalty`` as in `influence.utilities`; ``relative_error`` is what the solver left in v.
+    """
+
+    v: Array
+    penalty: float
+    relative_error: float
+
+
+class FirstOrderEstimator(UtilityEstimator):
+    """An estimator whose pass over the reference leaves one direction for all candidates.
+
+    Then a candidate costs a product with it, wherever the candidate lies.
+    """
+
+    @abstractmethod
+    def direction(self, goal: LogitGoal, reference: Reference, *, regime: str) -> Direction:
+        """From the slope of the goal, and the labelled set's curvature."""
+
+    def utilities(
+        self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
+    ) -> Utilities:
+        found = self.direction(goal, reference, regime=regime)
+        return Utilities(candidates.first_order(found.v, found.penalty), found.relative_error)
 
 
 @dataclass(frozen=True)
@@ -384,6 +529,9 @@ class BatchRule(ABC):
 
     needs_model: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that it asks of the model."""
+    utility_only: ClassVar[bool] = False
+    """Whether it reads no more than ``query.scores.utility``, which is all that other processes
+    give."""
 
     @abstractmethod
     def choose(self, query: Query) -> Rows:

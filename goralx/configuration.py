@@ -30,6 +30,7 @@ from .experiment import Experiment, Stop
 from .goal_utility import GoalOrientedUtility
 from .record import RunInfo, fingerprint
 from .registry import HOOKS, Component, Registry, registry
+from .views import BLOCK
 
 
 @dataclass
@@ -83,6 +84,7 @@ class Settings:
     model: Any = MISSING
     dataset: Any = MISSING
     tracker: Any = MISSING
+    engine: Any = MISSING
     batch_size: int = MISSING
     n_queries: int = MISSING
     seed: int = MISSING
@@ -91,6 +93,7 @@ class Settings:
     dev: DevSet = field(default_factory=DevSet)
     stop: Stopping = field(default_factory=Stopping)
     audit: Auditing = field(default_factory=Auditing)
+    ceiling: Any = MISSING
     job: str = MISSING
     approximation: Approximation = field(default_factory=Approximation)
     threads: int = MISSING
@@ -98,6 +101,7 @@ class Settings:
 
 
 JOBS = ("learn", "approximation")
+CEILINGS: dict[Any, bool | None] = {"auto": None, True: True, False: False}
 
 TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
 """Groups whose choice is a tag of the run."""
@@ -206,7 +210,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     monitors = {goal: found.build("goal", goal) for goal in config["monitors"]}
     monitors = {**monitors, name["goal"]: built["goal"]}
     instance = _instance(built["dataset"], name["dataset"], config, monitors)
-    dev = instance.labelled(instance.dev) if len(instance.dev) else None
+    dev = instance.subset(instance.dev) if len(instance.dev) else None
     utility = auditor = None
     if strategy.uses_goal:
         utility = GoalOrientedUtility(
@@ -215,10 +219,12 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
             built["utility"],
             built["model"],
             dev,
-            pool_y=instance.labelled(instance.pool).y,
+            pool_y=instance.y[instance.pool],
             first_order=found.build("utility", "influence"),
         )
-        auditor = Auditor(Audit(**config["audit"]), utility, found.build("utility", "retrain"))
+        part = {"reference_size": BLOCK} if len(instance.pool) > BLOCK else {}
+        exact = found.build("utility", "retrain", part)
+        auditor = Auditor(Audit(**config["audit"]), utility, exact)
     experiment = Experiment(
         instance=instance,
         model=built["model"],
@@ -226,6 +232,8 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
         utility=utility,
         auditor=auditor,
         rule=built["batch"],
+        engine=built["engine"],
+        ceiling=CEILINGS[config["ceiling"]],
         monitors=dict(sorted(monitors.items())),
         goal=name["goal"],
         stop=Stop(**config["stop"]),
@@ -308,6 +316,8 @@ def _check_top_level(config: Mapping[str, Any]) -> None:
     for key, least in (("seed", 0), ("threads", 1), ("batch_size", 1), ("n_queries", 1)):
         if config[key] < least:
             raise BadInput(f"{key}={config[key]}; allowed: at least {least}")
+    if config["ceiling"] not in CEILINGS:
+        raise BadInput(f"ceiling={config['ceiling']}; allowed: auto, true, false")
     if config.get("job", "learn") not in JOBS:
         raise unknown_name("job", config["job"], JOBS)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import BadInput
+from .views import Rows as Rows
+from .views import View, blocks, part, shown
 
 Features = NDArray[np.floating]
+"""Or a `View` that reads like one: whatever goes over many samples takes them block by block."""
 Labels = NDArray[np.int64]
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,16 @@ class Instance:
     @cached_property
     def pool_X(self) -> Features:
         """Features of the initial pool (M, d): the set U that the goals are measured on."""
-        return self.X[self.pool]
+        features: Features = part(self.X, self.pool)
+        return features
 
     def labelled(self, rows: Rows) -> Labelled:
+        """These samples, in memory."""
         return Labelled(self.X[rows], self.y[rows])
+
+    def subset(self, rows: Rows) -> Labelled:
+        """These samples, their features left on disk if they lie there."""
+        return Labelled(part(self.X, rows), self.y[rows])
 
     def with_dev(
         self, fraction: float, rng: np.random.Generator, *, remove_from_pool: bool = False
@@ -176,7 +185,7 @@ def check_split(n_init: int | None, n_test: int | None, C: float) -> None:
 
 def make_instance(
     name: str,
-    X: ArrayLike,
+    X: ArrayLike | View,
     labels: ArrayLike,
     *,
     rng: np.random.Generator,
@@ -201,7 +210,8 @@ def make_instance(
     features = as_features(X, where)
     if len(features) != len(y):
         raise BadInput(f"{where}: {len(features)} rows of features but {len(y)} labels")
-    check_finite(features, where, allow_nan=impute)
+    if not isinstance(X, View):  # which is gone through once, when the instance is made
+        check_finite(features, where, allow_nan=impute)
     K, total = len(classes), len(y)
     n_init = 2 * K if n_init is None else n_init
     n_test = max(1, round(total / 4)) if n_test is None else n_test
@@ -220,9 +230,9 @@ def make_instance(
     init = _draw_init(y, rest, classes, n_init, rng, where)
     pool = np.setdiff1d(rest, init)
     if impute:
-        features = _imputed(features, rest, where)
+        features = _imputed(np.asarray(features), rest, where)
     if standardize:
-        features = _standardized(features, rest, where)
+        features = cast(Features, _standardized(features, rest, where))
     empty = np.empty(0, dtype=np.int64)
     return Instance(name, features, y, classes, np.sort(init), pool, np.sort(test), empty, source)
 
@@ -269,21 +279,50 @@ def _imputed(X: Features, rows: Rows, where: str) -> Features:
     return np.where(np.isnan(X), mean, X).astype(X.dtype)
 
 
-def _standardized(X: Features, rows: Rows, where: str) -> Features:
-    part = X[rows].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = part.mean(axis=0), part.std(axis=0)
+def _standardized(X: Features | View, rows: Rows, where: str) -> Features | View:
+    if isinstance(X, View):
+        check_finite(X, where)
+        mean, scale, largest = _moments(X.part(rows))
+    else:
+        known = X[rows].astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, scale, largest = known.mean(axis=0), known.std(axis=0), np.abs(known).max(axis=0)
     if not np.isfinite(scale).all():
         column = int(np.flatnonzero(~np.isfinite(scale))[0])
         raise BadInput(f"{where}: the variance of feature {column} overflows; rescale it")
     # a constant column's standard deviation is round-off, not zero
-    constant = scale <= 1e-12 * np.abs(part).max(axis=0)
-    scaled: Features = ((X - mean) / np.where(constant, 1.0, scale)).astype(X.dtype)
+    scale = np.where(scale <= 1e-12 * largest, 1.0, scale)
+    if isinstance(X, View):
+        return X.scaled(mean, scale)
+    scaled: Features = ((X - mean) / scale).astype(X.dtype)
     return scaled
 
 
-def as_features(X: ArrayLike, where: str) -> Features:
-    """A two-dimensional floating array; float32 is kept, anything numeric else becomes float64."""
+def _moments(X: View) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, standard deviation and largest absolute value of each feature, block by block.
+
+    Blocks are put together by their own means and variances (Chan, Golub and LeVeque 1983).
+    """
+    n, mean, square = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    largest = np.zeros(X.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in shown(blocks(len(X)), "means and variances"):
+            values = X[block].astype(np.float64)
+            m, total = len(values), n + len(values)
+            apart = values.mean(axis=0) - mean
+            square += values.var(axis=0) * m + apart**2 * (n * m / total)
+            mean += apart * (m / total)
+            largest, n = np.maximum(largest, np.abs(values).max(axis=0)), total
+    return mean, np.sqrt(square / n), largest
+
+
+def as_features(X: ArrayLike | View, where: str) -> Features:
+    """A two-dimensional floating array; float32 is kept, anything numeric else becomes float64.
+
+    A `View` is left as it is.
+    """
+    if isinstance(X, View):
+        return cast(Features, X)
     try:
         values = np.asarray(X)
         if values.dtype.kind in "cmMV":
@@ -299,18 +338,26 @@ def as_features(X: ArrayLike, where: str) -> Features:
     return values
 
 
-def check_finite(X: Features, where: str, *, allow_nan: bool = False) -> None:
+def check_finite(X: Features | View, where: str, *, allow_nan: bool = False) -> None:
     """Raise `BadInput` that names the first row with a NaN (unless allowed) or an infinity."""
+    if isinstance(X, View):
+        found = X.first_not_finite
+        if found is not None:
+            raise _not_finite(where, *found)
+        return
     step = max(1, (1 << 22) // max(1, X.shape[1]))
     for start in range(0, len(X), step):
         block = X[start : start + step]
         bad = np.isinf(block) if allow_nan else ~np.isfinite(block)
         if bad.any():
             row, column = np.argwhere(bad)[0]
-            raise BadInput(
-                f"{where}: {block[row, column]} in row {start + row}, feature {column}; "
-                "fill or drop missing values first"
-            )
+            raise _not_finite(where, start + row, column, block[row, column])
+
+
+def _not_finite(where: str, row: int, column: int, value: float) -> BadInput:
+    return BadInput(
+        f"{where}: {value} in row {row}, feature {column}; fill or drop missing values first"
+    )
 
 
 def check_labelled(y: Labels, classes: Sequence[str], where: str) -> None:

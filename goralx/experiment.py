@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from . import remote
 from .audit import METRICS, Auditor
 from .components import (
     Array,
@@ -32,9 +33,18 @@ from .components import (
 )
 from .data import Instance, Labelled, Labels, Oracle, Rows, streams
 from .errors import BadInput, Incompatible, RunWarning
-from .goal_utility import GoalOrientedUtility, Scores, check_goal_reference, check_model, goal_value
+from .goal_utility import (
+    GoalOrientedUtility,
+    Scores,
+    check_goal_reference,
+    check_model,
+    goal_value,
+)
+from .passes import HERE, Engine
 
 TRUST_QUANTILES = (0.5, 0.95, 1.0)
+CEILING = 20_000_000
+"""Feature values of a pool (samples times features) up to which it is fit as a whole."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -105,6 +115,8 @@ class Experiment:
     ``monitors`` are goals whose values are measured every round, whatever the strategy. The budget
     is ``n_queries`` labels, ``batch_size`` a round. ``guard`` says what a vacuous utility does:
     "warn" selects openly at random, "error" ends the run. ``rule`` puts the batches together.
+    ``engine`` goes over the pool. ``ceiling`` says whether the whole pool is fit in the end; None:
+    where it has at most `CEILING` values.
     """
 
     instance: Instance
@@ -120,6 +132,8 @@ class Experiment:
     stop: Stop = Stop()
     auditor: Auditor | None = None
     rule: BatchRule | None = None
+    engine: Engine = HERE
+    ceiling: bool | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -139,10 +153,13 @@ class Experiment:
         for goal in self.monitors.values():
             check_goal_reference(goal, self.dev)
             check_model(goal, self.model)
+        if self.engine.remote:
+            asked = self.utility if self.strategy.uses_goal else None
+            remote.check(self.instance, self.model, self.monitors, asked, self.rule)
 
     @cached_property
     def dev(self) -> Labelled | None:
-        return self.instance.labelled(self.instance.dev) if len(self.instance.dev) else None
+        return self.instance.subset(self.instance.dev) if len(self.instance.dev) else None
 
     @property
     def budget(self) -> int:
@@ -192,7 +209,7 @@ class Experiment:
         model = self.model.fit(labelled, instance.n_classes, previous=state.model)
         fitted = time.perf_counter()
 
-        pool = Reference(model, instance.pool_X)
+        pool = self._pool(model)
         goals = {name: goal_value(g, pool, self.dev) for name, g in self.monitors.items()}
         left = self.budget - (len(state.rows) - len(instance.init))
         done = left <= 0 or (self.stop.min_gain is not None and state.idle >= self.stop.patience)
@@ -229,7 +246,7 @@ class Experiment:
             untrusted=state.untrusted or audited.pop("untrusted", False),
         )
         metrics = {
-            **test_metrics(model, instance.labelled(instance.test)),
+            **test_metrics(model, instance.subset(instance.test)),
             **{f"goal/{name}": value for name, value in goals.items()},
             "change/predicted": state.predicted,
             "change/realised": tau - state.tau,
@@ -255,13 +272,26 @@ class Experiment:
         )
         return round, following
 
-    def full_pool_accuracy(self) -> float:
-        """Test accuracy of the model fit on init and the whole pool: what there is to reach."""
+    def _pool(self, model: FittedModel) -> Reference:
+        """The initial pool through this model, and what will be asked of it."""
+        asked = tuple(g for g in self.monitors.values() if g.reference == "pool")
+        utility = self.utility if self.strategy.uses_goal else None
+        slope_of = None if utility is None else utility.slope_of
+        return Reference(model, self.instance.pool_X, None, asked, slope_of, self.engine)
+
+    def full_pool_accuracy(self) -> float | None:
+        """Test accuracy of the model fit on init and the whole pool: what there is to reach.
+
+        None where it is not to be worked out (``ceiling``): that takes the pool into memory.
+        """
         instance = self.instance
+        values = len(instance.pool) * instance.X.shape[1]
+        if not (values <= CEILING if self.ceiling is None else self.ceiling):
+            return None
         start = self.model.fit(instance.labelled(instance.init), instance.n_classes)
         rows = np.concatenate([instance.init, instance.pool])
         model = self.model.fit(instance.labelled(rows), instance.n_classes, previous=start)
-        return test_metrics(model, instance.labelled(instance.test))["test/accuracy"]
+        return test_metrics(model, instance.subset(instance.test))["test/accuracy"]
 
     def _query(
         self, candidates: Candidates, b: int, rng: np.random.Generator, oracle: Oracle
@@ -361,7 +391,7 @@ class VacuousUtility(RunWarning):
 
 def test_metrics(model: FittedModel, test: Labelled) -> dict[str, float]:
     """Accuracy and mean log loss (nats) on the test set."""
-    log_P = model.log_proba(test.X)
+    log_P = Reference(model, test.X).log_P
     return {
         "test/accuracy": float((log_P.argmax(axis=1) == test.y).mean()),
         "test/log_loss": float(-log_P[np.arange(len(test)), test.y].mean()),

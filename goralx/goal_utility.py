@@ -11,11 +11,13 @@ from functools import cached_property
 
 import numpy as np
 
+from . import remote
 from .components import (
     Array,
     BatchRule,
     Candidates,
     DesignGoal,
+    FirstOrderEstimator,
     Goal,
     LabelOperator,
     LogitGoal,
@@ -40,7 +42,8 @@ class Scores:
     looked at; ``looked_at`` (n,) are the positions that were, ascending. ``noise`` is the absolute
     error that fit and solver leave in a utility, ``trust`` (n,) the estimator's kappa or None.
     ``log_Q`` (n, K) is log P(y) as labels were resolved under, certain where the operator is told
-    the truth, or None where the goal asks no label.
+    the truth, or None where the goal asks no label. Where other processes scored the candidates,
+    ``log_Q`` is None and ``U`` (2, K) only the smallest and largest under each label.
     """
 
     U: Array
@@ -83,8 +86,8 @@ class GoalOrientedUtility:
         check_goal_reference(self.goal, self.dev)
         design = isinstance(self.goal, DesignGoal)
         asking = (self.goal,) if design else (self.goal, self.operator, self.estimator)
-        for part in asking:
-            check_model(part, self.model)
+        for component in asking:
+            check_model(component, self.model)
         if design:
             return
         self._check_goal_and_estimator()
@@ -131,6 +134,14 @@ class GoalOrientedUtility:
     def regime(self) -> str:
         return self.model.regime
 
+    @property
+    def slope_of(self) -> Goal | None:
+        """The goal, if its gradient will be asked for."""
+        if isinstance(self.goal, DesignGoal):
+            return None
+        first_order = self.estimator.needs != "value" or self.estimator.screen is not None
+        return self.goal if first_order else None
+
     def reference(self, pool: Reference) -> Reference:
         """What the goal is measured on: the initial pool, or the dev set through the same model."""
         return goal_reference(self.goal, pool, self.dev)
@@ -155,11 +166,25 @@ class GoalOrientedUtility:
 
     def _scores(self, estimator: UtilityEstimator, candidates: Candidates) -> Scores:
         reference, regime = self.reference(candidates.pool), self.model.regime
+        if candidates.pool.engine.remote:
+            return self._remote_scores(candidates, reference)
         estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
         utility, log_Q = self._resolve(estimate.U, candidates)
         noise = float(np.abs(estimate.U).max()) * (FIT_NOISE + estimate.relative_error)
         everyone = np.arange(len(candidates))
         return Scores(estimate.U, self._finite(utility), noise, everyone, estimate.trust, log_Q)
+
+    def _remote_scores(self, candidates: Candidates, reference: Reference) -> Scores:
+        """The same where blocks of the pool are scored elsewhere; `remote.check` let it through."""
+        assert isinstance(self.estimator, FirstOrderEstimator) and isinstance(self.goal, LogitGoal)
+        found = self.estimator.direction(self.goal, reference, regime=self.model.regime)
+        y_true = None
+        if self.operator.needs_ground_truth and self.pool_y is not None:
+            y_true = self.pool_y[candidates.rows]
+        utility, U = remote.score(candidates, found, self.operator, y_true)
+        noise = float(np.abs(U).max()) * (FIT_NOISE + found.relative_error)
+        everyone = np.arange(len(candidates))
+        return Scores(U, self._finite(utility), noise, everyone)
 
     def resolve(self, U: Array, candidates: Candidates) -> Array:
         """The operator's utility (N,) from utilities under every label U (N, K)."""
@@ -185,12 +210,12 @@ class GoalOrientedUtility:
         return utility
 
 
-def check_model(part: Goal | LabelOperator | UtilityEstimator | BatchRule, model: Model) -> None:
+def check_model(asking: Goal | LabelOperator | UtilityEstimator | BatchRule, model: Model) -> None:
     """A component that asks of the model what it cannot give is refused."""
-    missing = part.needs_model - model.capabilities
+    missing = asking.needs_model - model.capabilities
     if missing:
         raise Incompatible(
-            f"{type(part).__name__} asks {', '.join(sorted(missing))} of the model, which "
+            f"{type(asking).__name__} asks {', '.join(sorted(missing))} of the model, which "
             f"{type(model).__name__} cannot give; use model=softmax"
         )
 

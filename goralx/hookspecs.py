@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UtilityEstimator,
     )
     from .experiment import Round
+    from .passes import Engine
 
 hookspec = pluggy.HookspecMarker("goralx")
 hookimpl = pluggy.HookimplMarker("goralx")
@@ -66,6 +67,11 @@ def register_datasets(register: Callable[[str, type[Dataset]], None]) -> None:
 @hookspec
 def register_trackers(register: Callable[[str, type[Tracker]], None]) -> None:
     """Trackers: who else is told of a run (`goralx.Tracker`)."""
+
+
+@hookspec
+def register_engines(register: Callable[[str, type[Engine]], None]) -> None:
+    """Engines: who goes over the blocks of a large pool (`goralx.Engine`)."""
 
 
 @hookspec

@@ -40,6 +40,7 @@ from .data import Instance, Rows
 from .errors import BadInput
 from .experiment import Checkpoint, Round
 from .storage import append_csv, keep_rows, number, read_csv, write_csv, write_json, write_npz
+from .views import blocks, shown
 
 
 @dataclass(frozen=True)
@@ -198,9 +199,8 @@ class Record:
                 "ids": self.instance.pool,
                 "round": rounds,
                 "n_labelled": read_rounds(self.directory)["n_labelled"][rounds].astype(np.int64),
-                "utility": np.stack([np.load(part, allow_pickle=False) for part in parts]),
             }
-            write_npz(target, arrays)
+            write_npz(target, arrays, stacked={"utility": parts})
         shutil.rmtree(folder)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
@@ -260,9 +260,10 @@ def fingerprint(identity: Mapping[str, Any], instance: Instance) -> str:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
         digest.update(b"%d:" % len(text) + text)
     for name in ("X", "y", "init", "pool", "test", "dev"):
-        array = np.ascontiguousarray(getattr(instance, name))
+        array = getattr(instance, name)
         digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
-        digest.update(array.data if array.size else b"")
+        for block in shown(blocks(len(array)), "fingerprint", progress=name == "X"):
+            digest.update(np.ascontiguousarray(array[block]).data)
     return digest.hexdigest()
 
 

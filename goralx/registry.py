@@ -32,6 +32,7 @@ HOOKS = {
     "model": "register_models",
     "dataset": "register_datasets",
     "tracker": "register_trackers",
+    "engine": "register_engines",
 }
 """Configuration group to the hook that fills it."""
 

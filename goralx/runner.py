@@ -109,12 +109,16 @@ def closing_table(summary: Mapping[str, Any]) -> str:
     shares = " / ".join(share.rstrip("%") for share in needed)
     prices = " / ".join("not reached" if n is None else str(n) for n in needed.values())
     full, n_init = summary["full_pool_accuracy"], summary["n_init"]
+    if full is None:
+        ceiling, prices, of_what = "the whole pool was not fit", "unknown", "ceiling=true fits it"
+    else:
+        ceiling, of_what = f"full pool {full:.4f}", "of the full-pool accuracy, and staying there"
     reach = f"{n_init} to {n_init + summary['n_queries']} labels"
     parts = f"fit {seconds['fit']:.1f}, score {seconds['score']:.1f}"
     lines = [
-        ("final accuracy", f"{summary['accuracy']:.4f}", f"full pool {full:.4f}"),
+        ("final accuracy", f"{summary['accuracy']:.4f}", ceiling),
         ("AULC", f"{summary['aulc']:.4f}", f"mean accuracy over {reach}"),
-        (f"labels for {shares} %", prices, "of the full-pool accuracy, and staying there"),
+        (f"labels for {shares} %", prices, of_what),
         ("dev labels used", str(summary["dev_labels_used"]), "on top"),
         ("time", f"{seconds['total']:.1f} s", parts),
         ("record", summary["directory"], ""),
@@ -191,7 +195,7 @@ def _follow(
     return summary
 
 
-def _results(rounds: Mapping[str, Array], full: float) -> dict[str, Any]:
+def _results(rounds: Mapping[str, Array], full: float | None) -> dict[str, Any]:
     """The numbers of ``summary.json`` that a finished run's curve gives."""
     n, accuracy = rounds["n_labelled"], rounds["test/accuracy"]
     goals = {name: v for name, v in rounds.items() if name.startswith("goal/")}
@@ -202,7 +206,8 @@ def _results(rounds: Mapping[str, Array], full: float) -> dict[str, Any]:
         "aulc": aulc(n, accuracy),
         "full_pool_accuracy": full,
         "labels_needed": {
-            f"{share:.0%}": labels_needed(n, accuracy, share * full) for share in SHARES
+            f"{share:.0%}": None if full is None else labels_needed(n, accuracy, share * full)
+            for share in SHARES
         },
         "goals": {name.removeprefix("goal/"): float(v[-1]) for name, v in goals.items()},
         "n_init": int(n[0]),

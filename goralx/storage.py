@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import BadInput, PluginError
 
@@ -22,18 +24,50 @@ from .errors import BadInput, PluginError
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Write a file so that it is there whole or not at all."""
     partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
+    with partial.open("w+b") as file:
         yield file
     os.replace(partial, path)
 
 
-def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+def write_npz(
+    path: Path, arrays: Mapping[str, Any], stacked: Mapping[str, Sequence[Path]] | None = None
+) -> None:
+    """Arrays by name, and ``stacked`` ones whose rows are ``.npy`` files, read one at a time."""
     plain = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in plain.items():
         if array.dtype.hasobject:
             raise PluginError(f"{path.name}: '{name}' holds Python objects; give plain arrays")
     with atomic(path) as file:
         np.savez(file, **plain)  # type: ignore[arg-type]
+        with zipfile.ZipFile(file, "a", allowZip64=True) as archive:
+            for name, rows in (stacked or {}).items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    _write_stacked(member, rows)
+
+
+def _write_stacked(file: IO[bytes], rows: Sequence[Path]) -> None:
+    first = np.load(rows[0], allow_pickle=False)
+    header = {
+        "descr": np.lib.format.dtype_to_descr(first.dtype),
+        "fortran_order": False,
+        "shape": (len(rows), *first.shape),
+    }
+    np.lib.format.write_array_header_1_0(file, header)
+    for row in rows:
+        file.write(np.load(row, allow_pickle=False).tobytes())
+
+
+def read_stacked(path: Path, name: str, rows: Iterable[int]) -> list[NDArray[Any]]:
+    """These rows of an array in an ``.npz``, without reading the others."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+        np.lib.format.read_magic(member)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        begin, size = member.tell(), int(np.prod(shape[1:])) * dtype.itemsize
+        found = []
+        for row in rows:
+            member.seek(begin + row * size)
+            found.append(np.frombuffer(member.read(size), dtype).reshape(shape[1:]))
+        return found
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -39,6 +39,8 @@ class Entropic(goralx.LabelOperator):
     over the goal's unit: as utilities shrink over a run it turns towards the expectation.
     """
 
+    separable: ClassVar[bool] = True
+
     beta: float = 1.0
     belief: str = "model"
 
@@ -62,6 +64,8 @@ class Hurwicz(goralx.LabelOperator):
     Hurwicz (1951): no probability is needed. Two labels of many decide, however absurd they are.
     """
 
+    separable: ClassVar[bool] = True
+
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
@@ -81,6 +85,7 @@ class StandardDeviation(goralx.LabelOperator):
     """
 
     decomposable: ClassVar[bool] = False
+    separable: ClassVar[bool] = True
 
     belief: str = "model"
 
@@ -101,6 +106,7 @@ class UpperConfidenceBound(goralx.LabelOperator):
     """
 
     decomposable: ClassVar[bool] = False
+    separable: ClassVar[bool] = True
 
     kappa: float = 1.0
     belief: str = "model"
@@ -129,6 +135,10 @@ class ExpectedImprovement(goralx.LabelOperator):
 
     u0: str = "zero"
     belief: str = "model"
+
+    @property
+    def separable(self) -> bool:  # type: ignore[override]
+        return self.u0 == "zero"
 
     def __post_init__(self) -> None:
         if self.u0 not in ("zero", "median"):

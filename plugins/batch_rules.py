@@ -29,6 +29,8 @@ class Top(goralx.BatchRule):
     Beyond first order they overlap: samples that all fix the same mistake fix it once.
     """
 
+    utility_only: ClassVar[bool] = True
+
     def choose(self, query: Query) -> Rows:
         return top_b(query.scores.utility, query.batch_size, query.rng)
 
@@ -87,6 +89,8 @@ class Gumbel(goralx.BatchRule):
     cost (arXiv:2106.12059). ``beta`` = 0 is at random, infinity is ``top``; it has no scale-free
     best value.
     """
+
+    utility_only: ClassVar[bool] = True
 
     beta: float = 2.0
 

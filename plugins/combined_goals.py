@@ -56,6 +56,10 @@ class Composite(goralx.LogitGoal):
     def reference(self) -> Literal["pool", "dev"]:  # type: ignore[override]
         return next(iter(self._parts.values())).reference
 
+    @property
+    def separable(self) -> bool:  # type: ignore[override]
+        return all(part.separable for part in self._parts.values())
+
     @cached_property
     def _parts(self) -> dict[str, LogitGoal]:
         return {name: goralx.build("goal", name) for name in self.goals}

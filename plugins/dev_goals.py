@@ -38,6 +38,7 @@ class ExpectedAccuracy(goralx.LogitGoal):
     """
 
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
+    separable: ClassVar[bool] = True
 
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
@@ -59,6 +60,7 @@ class GeneralisedCrossEntropy(goralx.LogitGoal):
     """
 
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
+    separable: ClassVar[bool] = True
 
     q: float = 0.7
 
@@ -86,6 +88,7 @@ class NegativeBrierScore(goralx.LogitGoal):
     """
 
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
+    separable: ClassVar[bool] = True
 
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
@@ -114,6 +117,7 @@ class NegativeExpectedCost(goralx.LogitGoal):
     """
 
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
+    separable: ClassVar[bool] = True
 
     cost: tuple[tuple[float, ...], ...] | None = None
 
@@ -209,6 +213,7 @@ class Accuracy(goralx.PredictionGoal):
 
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
     reduction: ClassVar[Literal["sum", "mean"]] = "mean"
+    separable: ClassVar[bool] = True
 
     def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
         return float((log_P.argmax(axis=1) == y).mean())

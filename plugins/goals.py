@@ -24,6 +24,7 @@ class NegativeDevLoss(goralx.LogitGoal):
     """
 
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
+    separable: ClassVar[bool] = True
 
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
@@ -43,6 +44,8 @@ class NegativeEntropy(goralx.LogitGoal):
 
     Favours models that are certain, right or wrong: reaching it can cost accuracy (Sec. 6.3).
     """
+
+    separable: ClassVar[bool] = True
 
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
@@ -68,6 +71,7 @@ class NegativeFisherInformation(goralx.LogitGoal):
     """
 
     reduction: ClassVar[Literal["sum", "mean"]] = "mean"
+    separable: ClassVar[bool] = True
 
     include_intercept: bool = True
 

@@ -17,6 +17,7 @@ class Oracle(goralx.LabelOperator):
     """The true label: an upper bound for the goal, only where labels are known (simulation)."""
 
     needs_ground_truth: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
 
     def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
         return U[np.arange(len(U)), y_true]
@@ -26,6 +27,8 @@ class Oracle(goralx.LabelOperator):
 class Maximum(goralx.LabelOperator):
     """The most favourable label: optimistic (Guo and Greiner, IJCAI 2007)."""
 
+    separable: ClassVar[bool] = True
+
     def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
         return U.max(axis=1)
 
@@ -34,6 +37,8 @@ class Maximum(goralx.LabelOperator):
 class Minimum(goralx.LabelOperator):
     """The least favourable label: pessimistic (Hoi et al. 2009, doi:10.1145/1508850.1508854)."""
 
+    separable: ClassVar[bool] = True
+
     def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
         return U.min(axis=1)
 
@@ -41,6 +46,8 @@ class Minimum(goralx.LabelOperator):
 @dataclass(frozen=True)
 class Average(goralx.LabelOperator):
     """Expectation under a uniform label. With many classes most of it is absurd labels."""
+
+    separable: ClassVar[bool] = True
 
     def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
         return U.mean(axis=1)
@@ -54,6 +61,8 @@ class Expected(goralx.LabelOperator):
     says so and selects at random. It is here as a control.
     """
 
+    separable: ClassVar[bool] = True
+
     def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
         return expectation(U, log_P)
 
@@ -66,6 +75,8 @@ class Annealed(goralx.LabelOperator):
     progress. T = infinity is average, T = 1 is expected (vacuous, so stay above), T = 0 the
     predicted label.
     """
+
+    separable: ClassVar[bool] = True
 
     start: float = 5.0
     end: float = 1.2

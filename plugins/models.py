@@ -14,6 +14,8 @@ from goralx.core import softmax_regression
 from goralx.core.linear_solve import NotConverged
 from goralx.core.softmax_regression import SoftmaxFit
 
+CAPABILITIES = frozenset({"logit_variance", "expansion", "predictor"})
+
 
 @dataclass(frozen=True)
 class SoftmaxRegression:
@@ -29,7 +31,7 @@ class SoftmaxRegression:
     penalize_intercept: bool = False
     tolerance: float = 1e-8
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance", "expansion"})
+    capabilities: ClassVar[frozenset[str]] = CAPABILITIES
 
     def __post_init__(self) -> None:
         check_options(self.C, self.regime)
@@ -69,7 +71,7 @@ class SklearnLogisticRegression:
     tolerance: float = 1e-8
     max_iter: int = 10000
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance", "expansion"})
+    capabilities: ClassVar[frozenset[str]] = CAPABILITIES
 
     def __post_init__(self) -> None:
         check_options(self.C, self.regime)

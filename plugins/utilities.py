@@ -19,7 +19,16 @@ import numpy as np
 from scipy.special import log_softmax
 
 import goralx
-from goralx import Array, BadInput, Candidates, LogitGoal, PredictionGoal, Reference, Utilities
+from goralx import (
+    Array,
+    BadInput,
+    Candidates,
+    Direction,
+    LogitGoal,
+    PredictionGoal,
+    Reference,
+    Utilities,
+)
 from goralx.core import implicit, influence
 from goralx.core.curvature import Expansion, parts, with_constant
 
@@ -27,22 +36,18 @@ SECOND_ORDER: frozenset[str] = frozenset({"expansion"})
 
 
 @dataclass(frozen=True)
-class Influence(goralx.UtilityEstimator):
+class Influence(goralx.FirstOrderEstimator):
     """First order, the paper's (Eqs 2-3): one solve, then one matrix product for every label.
 
     Ranks well and overstates, the more so the fewer labels there are and the weaker the penalty.
     """
 
-    def utilities(
-        self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
-    ) -> Utilities:
-        model = candidates.model
-        _, G = reference.gradient(goal)
-        solution = model.solve(model.pullback(reference.X, G))
+    def direction(self, goal: LogitGoal, reference: Reference, *, regime: str) -> Direction:
+        model = reference.model
+        solution = model.solve(reference.pulled(goal))
         v = influence.direction(solution.x, model.n_labelled)
         penalty = float((v * model.penalty_gradient).sum()) if regime == "fixed_lambda" else 0.0
-        U = influence.utilities(np.exp(candidates.log_P), candidates.pushforward(v), penalty)
-        return Utilities(U, solution.relative_residual)
+        return Direction(v, penalty, solution.relative_residual)
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,8 @@ class Implicit(goralx.UtilityEstimator):
     def utilities(
         self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
     ) -> Utilities:
-        model, expansion = candidates.model, candidates.model.expansion(regime)
-        _, G = reference.gradient(goal)
-        t = (expansion.Q.T @ model.pullback(reference.X, G)).ravel()
+        expansion = candidates.model.expansion(regime)
+        t = (expansion.Q.T @ reference.pulled(goal)).ravel()
         Gamma = goal.logit_hessian(reference.log_P, reference.X, reference.y)
         T = implicit.effective_curvature(expansion, reference.X, Gamma, t)
         quadratic = implicit.QuadraticGoal.of(expansion, t, T)

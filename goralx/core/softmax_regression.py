@@ -219,14 +219,36 @@ class Preconditioner:
 
 
 @dataclass(frozen=True)
-class SoftmaxFit:
+class Predictor:
+    """The predictions of theta (K, D) and their derivatives: all that a pass over a pool asks."""
+
+    theta: Array
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.theta)
+
+    def log_proba(self, X: NDArray[np.floating]) -> Array:
+        """log P(y | x): (N, K) for X (N, d)."""
+        return log_proba(X, self.theta)
+
+    def pullback(self, X: NDArray[np.floating], G: Array) -> Array:
+        """Jacobian' G summed over samples: (K, D) for X (N, d) and G (N, K)."""
+        return pullback(X, G)
+
+    def pushforward(self, X: NDArray[np.floating], v: Array) -> Array:
+        """Derivative of the logits along v (K, D), up to a constant per row: (N, K)."""
+        return logits(X, v)
+
+
+@dataclass(frozen=True)
+class SoftmaxFit(Predictor):
     """A fitted softmax regression: everything that a utility asks of a model.
 
     ``theta`` (K, D); ``objective`` is what it minimises and holds the labelled samples;
     ``gradient_norm`` is max |grad F| there, after ``n_iter`` Newton steps.
     """
 
-    theta: Array
     objective: Objective = field(repr=False)
     preconditioner: Preconditioner = field(repr=False)
     gradient_norm: float
@@ -237,8 +259,9 @@ class SoftmaxFit:
         return len(self.objective.y)
 
     @property
-    def n_classes(self) -> int:
-        return self.objective.n_classes
+    def predictor(self) -> Predictor:
+        """The same predictions without the labelled samples."""
+        return Predictor(self.theta)
 
     @property
     def l2(self) -> float:
@@ -253,18 +276,6 @@ class SoftmaxFit:
     def penalty_gradient(self) -> Array:
         """Gradient (K, D) of the penalty folded into each sample's loss: l2 theta_pen."""
         return self.theta * self.decay
-
-    def log_proba(self, X: NDArray[np.floating]) -> Array:
-        """log P(y | x): (N, K) for X (N, d)."""
-        return log_proba(X, self.theta)
-
-    def pullback(self, X: NDArray[np.floating], G: Array) -> Array:
-        """Jacobian' G summed over samples: (K, D) for X (N, d) and G (N, K)."""
-        return pullback(X, G)
-
-    def pushforward(self, X: NDArray[np.floating], v: Array) -> Array:
-        """Derivative of the logits along v (K, D), up to a constant per row: (N, K)."""
-        return logits(X, v)
 
     def solve(self, g: Array) -> Solution:
         """H^-1 g for g (K, D), to a relative residual of 1e-10; x has shape (K, D).

@@ -5,7 +5,7 @@ Drawn with matplotlib's objects, without pyplot: no current figure, no display, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from goralx.components import Array
 from goralx.data import Features, Instance, Rows
 from goralx.record import read_queries, read_rounds
+from goralx.storage import read_stacked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +39,11 @@ def draw(directory: Path, goal: str, results: Mapping[str, Any]) -> None:
     save(goal_curves(rounds, goal), directory, "goal_curves")
     if (directory / "utilities.npz").exists():
         with np.load(directory / "utilities.npz", allow_pickle=False) as stored:
-            arrays = dict(stored)
-        figure = utility_distribution(rounds, arrays["n_labelled"], arrays["utility"])
+            n_scored = stored["n_labelled"]
+        spread = np.linspace(0, len(n_scored) - 1, N_HISTOGRAMS)
+        shown = np.unique(spread.round().astype(int))
+        utility = read_stacked(directory / "utilities.npz", "utility", shown)
+        figure = utility_distribution(rounds, n_scored[shown], utility)
         save(figure, directory, "utility_distribution")
 
 
@@ -52,13 +56,15 @@ def learning_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> F
     """Test accuracy against labels, with what the full pool gives and where its shares are met."""
     figure, (axes,) = _panels([4.6])
     n, accuracy, full = rounds["n_labelled"], rounds["test/accuracy"], results["full_pool_accuracy"]
-    axes.axhline(full, color=MUTED, linewidth=1, linestyle=(0, (5, 3)))
-    axes.annotate(
-        f"full pool {full:.3f}", (1, full), (-4, 4), xycoords=axes.get_yaxis_transform(),
-        textcoords="offset points", ha="right", color=MUTED, fontsize=9,
-    )  # fmt: skip
+    if full is not None:
+        axes.axhline(full, color=MUTED, linewidth=1, linestyle=(0, (5, 3)))
+        axes.annotate(
+            f"full pool {full:.3f}", (1, full), (-4, 4), xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points", ha="right", color=MUTED, fontsize=9,
+        )  # fmt: skip
     axes.plot(n, accuracy, color=BLUE, linewidth=1.8, marker="o" if len(n) < 40 else None, ms=3.5)
-    low = min(float(accuracy.min()), full)
+    levels = accuracy if full is None else np.append(accuracy, full)
+    low, high = float(levels.min()), float(levels.max())
     marks: dict[int, list[str]] = {}
     for share, needed in results["labels_needed"].items():
         if needed is not None:
@@ -72,9 +78,10 @@ def learning_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> F
             color=ORANGE, textcoords="offset points", va="top", zorder=5,
             bbox={"boxstyle": "square,pad=0.1", "fc": "white", "alpha": 0.8, "linewidth": 0},
         )  # fmt: skip
-    axes.set_ylim(low - 0.08 * (1 - low) - 0.01, min(1.01, max(full, accuracy.max()) + 0.05))
+    axes.set_ylim(low - 0.08 * (1 - low) - 0.01, min(1.01, high + 0.05))
     axes.set_ylabel("test accuracy (share of samples)")
-    _title(axes, "Learning curve", f"AULC {results['aulc']:.3f}; dots: share of the full pool's")
+    dots = "" if full is None else "; dots: share of the full pool's"
+    _title(axes, "Learning curve", f"AULC {results['aulc']:.3f}{dots}")
     return figure
 
 
@@ -103,8 +110,10 @@ def goal_curves(rounds: Mapping[str, Array], own: str) -> Figure:
     return figure
 
 
-def utility_distribution(rounds: Mapping[str, Array], n_scored: Array, utility: Array) -> Figure:
-    """Quantiles of the candidates' utilities against labels, and a few histograms of them."""
+def utility_distribution(
+    rounds: Mapping[str, Array], n_scored: Array, utility: Sequence[Array]
+) -> Figure:
+    """Quantiles of the candidates' utilities against labels, and histograms at ``n_scored``."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5.6), dpi=100, layout="constrained")
@@ -123,12 +132,11 @@ def utility_distribution(rounds: Mapping[str, Array], n_scored: Array, utility: 
     _stretch(axes, np.concatenate([rounds[f"utility/q{q}"] for q in ("000", "025", "075", "100")]))
     _legend(axes)
     _title(axes, "Utility of the candidates", "bands hold the share of the pool that is named")
-    shown = np.unique(np.linspace(0, len(utility) - 1, N_HISTOGRAMS).round().astype(int))
-    histograms = below.subplots(1, len(shown), squeeze=False)[0]
-    for panel, row in zip(histograms, shown):
+    histograms = below.subplots(1, len(utility), squeeze=False)[0]
+    for panel, n_labelled, values in zip(histograms, n_scored, utility):
         plain(panel)
-        panel.hist(utility[row][np.isfinite(utility[row])], bins=30, color=BLUE, alpha=0.75)
-        panel.set_title(f"at {int(n_scored[row])} labels", fontsize=9, color=INK, loc="left")
+        panel.hist(values[np.isfinite(values)], bins=30, color=BLUE, alpha=0.75)
+        panel.set_title(f"at {int(n_labelled)} labels", fontsize=9, color=INK, loc="left")
         panel.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
         panel.xaxis.get_offset_text().set_fontsize(8)
         panel.locator_params(axis="x", nbins=3)
@@ -148,7 +156,7 @@ def pool(
     figure = Figure(figsize=(8, 6.4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     plain(axes)
-    x, y, K = *instance.X.T, instance.n_classes
+    x, y, K = *np.asarray(instance.X).T, instance.n_classes
     colours = [CLASSES[k % len(CLASSES)] for k in range(K)]
     for k, name in enumerate(instance.classes):
         rows = instance.pool[instance.y[instance.pool] == k]
