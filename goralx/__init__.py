@@ -35,7 +35,7 @@ from .experiment import Experiment, Round, Stop
 from .goal_utility import GoalOrientedUtility, Scores
 from .hookspecs import hookimpl
 from .library import query, utilities
-from .passes import Engine, Local
+from .passes import Engine, Local, Portable
 from .registry import build
 from .views import View
 
@@ -67,6 +67,7 @@ __all__ = [
     "LogitGoal",
     "Model",
     "PluginError",
+    "Portable",
     "PredictionGoal",
     "Query",
     "Reference",

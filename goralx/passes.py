@@ -142,3 +142,35 @@ class Seen:
 
     def __len__(self) -> int:
         return len(self.X)
+
+
+@dataclass(frozen=True)
+class Portable:
+    """A function of components whose classes come from plugin files, on its way to a process.
+
+    Nobody can import those files by name: ``prepare`` is called first where it arrives, and finds
+    the plugins there.
+    """
+
+    function: Callable[..., Any]
+    prepare: Callable[[], Any]
+
+    def __call__(self, piece: Any) -> Any:
+        return self.function(piece)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (_Prepared(self.prepare), self.prepare, self.function)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Arrives as what ``prepare`` gave there; it comes before whatever needs it."""
+
+    prepare: Callable[[], Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.prepare, ()
+
+
+def _arrived(_: Any, prepare: Callable[[], Any], function: Callable[..., Any]) -> Portable:
+    return Portable(function, prepare)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import goralx
@@ -41,7 +41,9 @@ class Dask:
         return PIECES_PER_WORKER * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
 
     def map(self, function: Callable[..., Any], pieces: Sequence[Any], what: str) -> Iterator[Any]:
-        futures = self._client.map(Portable(function), pieces, pure=False, key=what)
+        load_plugins = partial(goralx.build, "engine", "local")
+        portable = goralx.Portable(function, load_plugins)
+        futures = self._client.map(portable, pieces, pure=False, key=what)
         for future in futures:  # in the order of the pieces, each let go once it is read
             yield future.result()
 
@@ -78,29 +80,6 @@ def connect(address: str | None, workers: int) -> Any:
         return Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise BadInput(f"engine.address={address}: no Dask scheduler answers there") from error
-
-
-@dataclass(frozen=True)
-class Portable:
-    """A function of components from plugins, which come as files: what arrives is the function.
-
-    The process where it arrives finds its plugins first, or their classes would be unknown there.
-    """
-
-    function: Callable[..., Any]
-
-    def __call__(self, piece: Any) -> Any:
-        return self.function(piece)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return operator.getitem, ((Plugins(), self.function), 1)
-
-
-class Plugins:
-    """Arrives as a component of that process, for which it loads its plugins."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return goralx.build, ("engine", "local")
 
 
 @goralx.hookimpl
