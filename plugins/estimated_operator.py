@@ -11,6 +11,7 @@ import goralx
 from goralx import Array, BadInput, Candidates, Features, Labelled, Labels
 
 FOLDS = 5
+TREES = 50
 IMPOSSIBLE = 1e-12  # what a probability of 0 counts as while the temperature is found
 
 
@@ -84,7 +85,7 @@ class Estimated(goralx.LabelOperator):
         from sklearn.neighbors import KNeighborsClassifier
 
         if self.classifier == "random_forest":
-            return RandomForestClassifier(random_state=seed)
+            return RandomForestClassifier(TREES, random_state=seed)
         return KNeighborsClassifier(n_neighbors=min(5, n), weights="distance")
 
 
