@@ -1,7 +1,7 @@
 """goralx: goal-oriented active learning, with goals, strategies and data as plugins.
 
-As a library: `query` says what to label next, `utilities` what each sample is worth. For plugins:
-the base classes below and `hookimpl`. As a program: ``python -m goralx --help``.
+As a library: `query` says what to label next, `utilities` what each sample is worth, `explain` why.
+For plugins: the base classes below and `hookimpl`. As a program: ``python -m goralx --help``.
 """
 
 from .components import (
@@ -30,9 +30,10 @@ from .components import (
 from .data import Features, Instance, Labelled, Labels, Rows, check_split, make_instance
 from .errors import BadInput, GoralxError, Incompatible, PluginError, RunFailed, UnknownName
 from .experiment import Experiment, Round, Stop
+from .explanation import Explanation
 from .goal_utility import GoalOrientedUtility, Scores
 from .hookspecs import hookimpl
-from .library import query, utilities
+from .library import explain, query, utilities
 from .registry import build
 
 __version__ = "0.1.0"
@@ -46,6 +47,7 @@ __all__ = [
     "Dataset",
     "DesignGoal",
     "Experiment",
+    "Explanation",
     "Features",
     "FittedModel",
     "Goal",
@@ -76,6 +78,7 @@ __all__ = [
     "UtilityEstimator",
     "build",
     "check_split",
+    "explain",
     "hookimpl",
     "make_instance",
     "query",
