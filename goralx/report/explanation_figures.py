@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 WIDTH = 9.5  # inches of 100 pixels
 HEAD, ROW, LINE, GAP = 0.95, 1.12, 0.27, 0.75
+MAX_ROWS = 12
+"""Samples in the picture; the files and the table have all that were asked for."""
+
 MAX_TICKS = 30
 """Labels beyond which their names would cover one another under the bars."""
 
@@ -43,7 +46,7 @@ def picture(explained: ExplainedRound) -> Figure:
     from matplotlib.figure import Figure
 
     e = explained.explanation
-    n, n_operators = len(e.chosen), len(e.operators)
+    n, n_operators = min(len(e.chosen), MAX_ROWS), len(e.operators)
     if not n_operators:
         return _gains(explained)
     rows, below = n * ROW, n_operators * LINE
@@ -66,7 +69,7 @@ def picture(explained: ExplainedRound) -> Figure:
             _movers(place(5.75, top, WIDTH - 5.9, ROW - 0.2), explained, i)
     top = HEAD + rows + GAP
     _heading(figure, 0.15, top - 0.2, height, "Rank by operator", _about_ranks(explained))
-    _ranks(place(1.25, top + 0.1, WIDTH - 2.1, below), explained)
+    _ranks(place(1.25, top + 0.1, min(WIDTH - 2.1, 0.85 * n), below), explained)
     return figure
 
 
@@ -77,7 +80,10 @@ def _head(figure: Figure, explained: ExplainedRound, height: float) -> None:
         f"{explained.n_labelled} labels, {e.n_candidates} candidates; "
         f"utility {tags['goralx.utility']}, batch {tags['goralx.batch']}",
     )  # fmt: skip
-    for j, warning in enumerate(remarks(explained)[1:]):
+    notes = remarks(explained)[1:]
+    if len(e.chosen) > MAX_ROWS:
+        notes.append(f"the first {MAX_ROWS} of {len(e.chosen)} samples")
+    for j, warning in enumerate(notes):
         y = 1 - (0.46 + 0.15 * j) / height
         figure.text(0.15 / WIDTH, y, warning, fontsize=8, color=RED, va="baseline")
     title: dict[str, Any] = {"fontsize": 9, "color": INK, "va": "baseline", "fontweight": "bold"}
@@ -108,14 +114,16 @@ def _sample(axes: Axes, explained: ExplainedRound, i: int) -> None:
     axes.set_axis_off()
     label = int(e.shown[i])
     name, (up, down) = str(e.classes[label]), e.moved(i, label)
+    seen = predicted(explained, e.P[i])
+    seen = seen if len(seen) <= 22 else predicted(explained, e.P[i], 1)
     lines: list[tuple[float, str, dict[str, Any]]] = [
         (1.0, str(explained.pool_ids[i]), {"fontsize": 12, "fontweight": "bold"}),
         (0.74, f"is {_short(name, 18)}", {"fontsize": 10, "fontweight": "bold", "color": ORANGE}),
-        (0.52, f"predicted {_short(predicted(explained, e.P[i]), 22)}", {}),
+        (0.52, f"predicted {_short(seen, 22)}", {}),
         (0.34, f"utility {resolved(explained)[i]}, rank {ranked(e.rank[i])}", {}),
     ]
     if not e.indivisible:
-        lines.append((0.16, f"the answer: {signed(up)} {signed(down)}", {}))
+        lines.append((0.16, f"gains {signed(up)}, loses {signed(down)}", {}))
     for y, text, style in lines:
         axes.text(0, y, text, **{"fontsize": 8, "color": INK, "va": "top", **style})
 
@@ -139,7 +147,7 @@ def _labels(axes: Axes, explained: ExplainedRound, i: int, *, last: bool) -> Non
     axes.grid(True, axis="y", color=GRID, linewidth=0.8, zorder=0)
     if K <= MAX_TICKS:
         axes.set_xticks(np.arange(K), [_short(str(c), max(2, 44 // K)) for c in e.classes])
-    axes.tick_params(axis="x", length=0, labelbottom=last, labelsize=8)
+    axes.tick_params(axis="x", length=0, labelbottom=last, labelsize=8, pad=9)
     axes.plot(
         answer, 0, marker=6, ms=6, color=ORANGE, transform=axes.get_xaxis_transform(),
         clip_on=False, zorder=6,
@@ -185,7 +193,8 @@ def _ranks(axes: Axes, explained: ExplainedRound) -> None:
 
     e = explained.explanation
     rows = order(explained)
-    ranks = e.ranks[rows]
+    n, n_operators = min(len(e.chosen), MAX_ROWS), len(rows)
+    ranks = e.ranks[rows, :n]
     shade = np.log(np.maximum(ranks, 1)) / np.log(max(2, e.n_ranked))
     good = LinearSegmentedColormap.from_list("good", ["#174a84", "#7fa6d1", "#eef2f6"])
     axes.imshow(np.where(ranks > 0, shade, np.nan), cmap=good, vmin=0, vmax=1, aspect="auto")
@@ -197,8 +206,7 @@ def _ranks(axes: Axes, explained: ExplainedRound) -> None:
         )  # fmt: skip
     for side in axes.spines.values():
         side.set_visible(False)
-    n, n_operators = len(e.chosen), len(rows)
-    axes.set_xticks(np.arange(n), [str(i) for i in explained.pool_ids])
+    axes.set_xticks(np.arange(n), [str(i) for i in explained.pool_ids[:n]])
     axes.set_yticks(np.arange(n_operators), [e.operators[o] for o in rows])
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.tick_params(length=0, labelsize=9, labelcolor=INK, pad=4)
@@ -235,13 +243,8 @@ def _gains(explained: ExplainedRound) -> Figure:
     axes = figure.add_subplot()
     plain(axes)
     axes.barh(np.arange(n), e.utility, height=0.7, color=BLUE)
-    for i, rank in enumerate(e.rank):
-        axes.annotate(
-            f"rank {ranked(rank)}", (0, i), (5, 0), textcoords="offset points", fontsize=9,
-            color="white", va="center",
-        )  # fmt: skip
     names = [
-        f"{sample} · {_short(str(e.classes[e.shown[i]]), 14)}"
+        f"{sample} · {_short(str(e.classes[e.shown[i]]), 14)} · rank {ranked(e.rank[i])}"
         for i, sample in enumerate(explained.pool_ids)
     ]
     axes.set_yticks(np.arange(n), names)

@@ -145,9 +145,9 @@ def reference_class(explained: ExplainedRound, u: int) -> str:
     return str(e.classes[e.reference_y[u]])
 
 
-def predicted(explained: ExplainedRound, P: Array) -> str:
-    """The likeliest classes and their probabilities: two, or one of two."""
-    best = np.argsort(-P, kind="stable")[: 1 if len(P) == 2 else 2]
+def predicted(explained: ExplainedRound, P: Array, size: int = 2) -> str:
+    """The likeliest classes (of two only one) and their probabilities."""
+    best = np.argsort(-P, kind="stable")[: 1 if len(P) == 2 else size]
     return " ".join(f"{explained.explanation.classes[k]} {100 * P[k]:.0f}%" for k in best)
 
 
