@@ -1,7 +1,7 @@
 """goralx: goal-oriented active learning, with goals, strategies and data as plugins.
 
-As a library: `query` says what to label next, `utilities` what each sample is worth. For plugins:
-the base classes below and `hookimpl`. As a program: ``python -m goralx --help``.
+As a library: `query` says what to label next, `utilities` what each sample is worth, `explain` why.
+For plugins: the base classes below and `hookimpl`. As a program: ``python -m goralx --help``.
 """
 
 from .components import (
@@ -32,9 +32,10 @@ from .components import (
 from .data import Features, Instance, Labelled, Labels, Rows, check_split, make_instance
 from .errors import BadInput, GoralxError, Incompatible, PluginError, RunFailed, UnknownName
 from .experiment import Experiment, Round, Stop
+from .explanation import Explanation
 from .goal_utility import GoalOrientedUtility, Scores
 from .hookspecs import hookimpl
-from .library import query, utilities
+from .library import explain, query, utilities
 from .passes import Engine, Local, Portable
 from .registry import build
 from .views import View
@@ -52,6 +53,7 @@ __all__ = [
     "Direction",
     "Engine",
     "Experiment",
+    "Explanation",
     "Features",
     "FirstOrderEstimator",
     "FittedModel",
@@ -86,6 +88,7 @@ __all__ = [
     "View",
     "build",
     "check_split",
+    "explain",
     "hookimpl",
     "make_instance",
     "query",

@@ -1,46 +1,34 @@
 """A study of approximation quality from beginning to end: retrained, recorded, tracked, drawn.
 
-The run directory holds, beside what every run has (`goralx.record`),
-
-``parts/``          a file for each block of retrainings that is done, until all are
-``utilities.npz``   ``batches/<b>`` (W, b) source rows, ``actual/<goal>/<b>`` (W, K^b) under every
-                    labelling (the last sample's label changes fastest), ``approximate/<goal>``
-                    (N, K) of single samples, ``seconds`` of retraining
-``numbers.csv``     a row for each goal, operator and batch size (`goralx.approximation.numbers`);
-                    ``numbers.json`` has the same as columns and data
-
-What ends it early leaves the finished blocks; `run` in the same directory, or `goralx resume`, goes
-on from them and ends with the same numbers.
+What ends it early leaves the finished blocks (`goralx.approximation_record`); `run` in the same
+directory, or `goralx resume`, goes on from them and ends with the same numbers.
 """
 
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 
-from .approximation import Block, Study, numbers
-from .components import Array, Tracker
+from .approximation import Study, numbers
+from .approximation_record import gathered, keep, kept, write_numbers
+from .components import Tracker
 from .errors import BadInput
 from .record import Record, RunInfo, read_summary
 from .report import approximation_figures
 from .runner import versions
-from .storage import number, write_csv, write_json, write_npz
 from .tracking import Guarded
 from .tracking.progress import plain_warnings
 from .tracking.signals import terminable
 
-METRICS = ("pearson", "spearman", "slope", "rmse_over_sd", "actual_sd")
+METRICS = ("pearson", "spearman", "slope", "rmse_over_sd", "overlap", "actual_sd")
 """Columns of the table that trackers are told of, as approx/<goal>/<operator>/<b>/<column>."""
 
 
@@ -93,7 +81,17 @@ def run(made: StudyRun, hydra_files: Mapping[str, str] | None = None) -> dict[st
 def closing_table(summary: Mapping[str, Any]) -> str:
     """The numbers as a few aligned lines."""
     columns = ("goal", "operator", "batch_size", *METRICS)
-    head = ["goal", "operator", "b", "Pearson", "Spearman", "slope", "RMSE/sd", "sd of actual"]
+    head = [
+        "goal",
+        "operator",
+        "b",
+        "Pearson",
+        "Spearman",
+        "slope",
+        "RMSE/sd",
+        "top 10",
+        "sd of actual",
+    ]
     lines = [[_shown(row[c]) for c in columns] for row in summary["numbers"]]
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
     table = [
@@ -157,10 +155,10 @@ def _follow(
     try:
         tracked.start()
         _retrain(study, made.info, made.progress)
-        actual, seconds = _gathered(study, directory)
+        actual, seconds = gathered(study, directory)
         comparisons = study.comparisons(actual)
         rows = [numbers(comparison) for comparison in comparisons]
-        _write_numbers(directory, rows)
+        write_numbers(directory, rows)
         approximation_figures.draw(directory, made.figures, comparisons, made.info.name)
         blocks = list(study.blocks())
         summary = {
@@ -186,26 +184,17 @@ def _follow(
     return summary
 
 
-def _part(directory: Path, block: Block) -> Path:
-    return directory / "parts" / f"{block.batch_size:03d}-{block.start:06d}.npz"
-
-
 def _retrain(study: Study, info: RunInfo, shown: bool) -> None:
-    """Every block that is not on disk yet; each is there whole or not at all."""
-    if (info.directory / "utilities.npz").exists():
-        return
-    (info.directory / "parts").mkdir(exist_ok=True)
-    blocks = list(study.blocks())
-    left = [block for block in blocks if not _part(info.directory, block).exists()]
-    total = sum(study.n_retrained(block) for block in blocks)
-    done = total - sum(study.n_retrained(block) for block in left)
+    """Every block that is not on disk yet."""
+    blocks, found = list(study.blocks()), kept(info.directory, study)
+    total, done = (sum(study.n_retrained(block) for block in some) for some in (blocks, found))
     with _bar(info.name, total, done, shown) as bar:
-        for block in left:
+        for block in blocks:
+            if block in found:
+                continue
             began = time.perf_counter()
             utilities = study.actual(block)
-            took = np.array(time.perf_counter() - began)
-            arrays = {**{f"goal/{name}": U for name, U in utilities.items()}, "seconds": took}
-            write_npz(_part(info.directory, block), arrays)
+            keep(info.directory, block, utilities, time.perf_counter() - began)
             bar.set_postfix_str(f"batches of {block.batch_size}", refresh=False)
             bar.update(study.n_retrained(block))
 
@@ -220,46 +209,6 @@ def _bar(name: str, total: int, done: int, shown: bool) -> Iterator[Any]:
         unit_scale=True, dynamic_ncols=True, file=sys.stderr,
     ) as bar:  # fmt: skip
         yield bar
-
-
-def _gathered(study: Study, directory: Path) -> tuple[dict[tuple[str, int], Array], float]:
-    """Actual utilities by goal and batch size, gathered in ``utilities.npz``, and their seconds."""
-    target = directory / "utilities.npz"
-    keys = [(goal, b) for b in study.batch_sizes for goal in study.goals]
-    if not target.exists():
-        parts = [(block.batch_size, _load(_part(directory, block))) for block in study.blocks()]
-        found = {
-            (goal, b): [part[f"goal/{goal}"] for size, part in parts if size == b]
-            for goal, b in keys
-        }
-        ids = study.instance.pool
-        arrays = {
-            **{f"batches/{b}": ids[study.windows(b)] for b in study.batch_sizes},
-            **{f"actual/{goal}/{b}": np.concatenate(found[goal, b]) for goal, b in keys},
-            **{f"approximate/{goal}": study.estimates[goal].U for goal in study.goals},
-            "seconds": sum(float(part["seconds"]) for _, part in parts),
-        }
-        write_npz(target, arrays)
-    if (directory / "parts").exists():
-        shutil.rmtree(directory / "parts")
-    stored = _load(target)
-    return {(goal, b): stored[f"actual/{goal}/{b}"] for goal, b in keys}, float(stored["seconds"])
-
-
-def _load(path: Path) -> dict[str, Array]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except (ValueError, OSError, BadZipFile) as error:
-        raise BadInput(f"{path} cannot be read ({error}) · remove it and resume") from error
-
-
-def _write_numbers(directory: Path, rows: list[dict[str, Any]]) -> None:
-    columns = list(rows[0])
-    lines = [[number(v) if isinstance(v, float) else v for v in row.values()] for row in rows]
-    write_csv(directory / "numbers.csv", [columns, *lines])
-    data = [list(row.values()) for row in rows]
-    write_json(directory / "numbers.json", {"columns": columns, "data": data})
 
 
 def _metrics(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The command line: ``plugins``, ``ui``, ``resume``, ``sync``, ``explain``; else it is a run.
+"""The command line: a word of `commands`, or else a run or a sweep, which Hydra composes.
 
 Exit status: 0 done, 2 for what the user can mend, 1 for what broke, 130 for Ctrl-C. Whatever goes
 wrong is one line on stderr that begins with ``goralx:``; GORALX_TRACEBACK=1 raises instead.
@@ -6,26 +6,34 @@ wrong is one line on stderr that begins with ``goralx:``; GORALX_TRACEBACK=1 rai
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
+from .commands import (
+    COMMANDS,
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    REFUSED,
+    Parser,
+    follow,
+    say,
+    study,
+    threads,
+)
 from .errors import BadInput, GoralxError, RunFailed, unknown_name
 from .registry import HOOKS, registry
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from .configuration import Run
-
-FINISHED, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 MENDABLE = (PermissionError, FileExistsError, FileNotFoundError, NotADirectoryError)
 """Failures of the file system that another path or permission mends."""
 
@@ -56,7 +64,7 @@ def _hydra(words: list[str]) -> int:
 
     from .configuration import config_folder, register_nodes
 
-    parser = _Parser(add_help=False, parents=[get_args_parser()], conflict_handler="resolve")
+    parser = Parser(add_help=False, parents=[get_args_parser()], conflict_handler="resolve")
     parser.add_argument("--version", action="store_true")
     asked = parser.parse_intermixed_args(words)
     if asked.version:
@@ -156,154 +164,12 @@ def _start(config: DictConfig, directory: Path, sweep: str | None) -> None:
     from .configuration import hydra_files, plain, prepare
 
     resolved = plain(config)
-    with _threads(resolved):
+    with threads(resolved):
         if resolved.get("job") == "approximation":
-            _study(resolved, directory, sweep, hydra_files(config))
+            study(resolved, directory, sweep, hydra_files(config))
         else:
             run = prepare(resolved, directory, sweep)
-            _follow(run, runner.run, hydra_files=hydra_files(config))
-
-
-def _resume(words: list[str]) -> int:
-    """``goralx resume RUN_DIR``: go on where the run stopped, as if it never had."""
-    from . import runner
-    from .configuration import prepare, recorded
-
-    parser = _Parser(prog="goralx resume", description="Go on with an interrupted run.")
-    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
-    directory = parser.parse_args(words).directory.resolve()
-    config, sweep, began_in = recorded(directory)
-    # relative paths and the store of the runs are found from where it was started
-    with chdir(began_in) if began_in else nullcontext(), _threads(config):
-        if config.get("job") == "approximation":
-            _study(config, directory, sweep, None)
-        else:
-            _follow(prepare(config, directory, sweep), runner.resume)
-    return FINISHED
-
-
-def _study(
-    config: dict[str, Any], directory: Path, sweep: str | None, hydra_files: dict[str, str] | None
-) -> None:
-    """Run a study of approximation quality, or go on with it."""
-    from . import approximation_job
-    from .configuration import prepare_study
-
-    made = prepare_study(config, directory, sweep)
-    with _resumable(directory):
-        summary = approximation_job.run(made, hydra_files)
-    print(approximation_job.closing_table(summary), flush=True)
-
-
-def _follow(run: Run, go: Callable[..., dict[str, Any]], **more: Any) -> None:
-    from .runner import closing_table
-
-    observe = registry().observe
-    with _resumable(run.info.directory):
-        summary = go(
-            run.experiment, run.info, tracker=run.tracker, observe=observe, progress=run.progress,
-            **more,
-        )  # fmt: skip
-    print(closing_table(summary), flush=True)
-
-
-@contextmanager
-def _resumable(directory: Path) -> Iterator[None]:
-    """Where a run is interrupted, say how to go on with it."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
-        if (directory / ".hydra").is_dir():
-            _say(f"interrupted · go on with: goralx resume {_short(directory)}")
-        raise
-
-
-def _plugins(words: list[str]) -> int:
-    """``goralx plugins [show NAME] [--json]``."""
-    from . import inspection
-
-    parser = _Parser(prog="goralx plugins", description="What there is, and what each can do.")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("words", nargs="*", metavar="show NAME", help="one of them, in full")
-    asked = parser.parse_args(words)
-    name = asked.words[1] if len(asked.words) == 2 else None
-    if asked.words and (name is None or asked.words[0] != "show"):
-        given = " ".join(asked.words)
-        raise BadInput(f"plugins {given} · allowed: goralx plugins, goralx plugins show NAME")
-    found = registry()
-    if asked.json:
-        print(inspection.as_json(found, name))
-    else:
-        print(inspection.show(found, name) if name else inspection.table(found))
-    return FINISHED
-
-
-def _ui(words: list[str]) -> int:
-    """``goralx ui``: MLflow's pages on this machine only, until Ctrl-C."""
-    from .tracking.mlflow import serve
-
-    parser = _Parser(prog="goralx ui", description="MLflow's pages on this store.")
-    parser.add_argument("--port", type=int, default=5000)
-    parser.add_argument("--store", help="MLflow's address of it; default outputs/mlflow.db")
-    asked = parser.parse_args(words)
-    if not 1 <= asked.port <= 65535:
-        raise BadInput(f"--port {asked.port}; allowed: 1 to 65535")
-    return serve(asked.store, asked.port)
-
-
-def _sync(words: list[str]) -> int:
-    """``goralx sync RUN_DIR``: the MLflow run of a record, rebuilt."""
-    from .tracking.mlflow import sync
-
-    parser = _Parser(prog="goralx sync", description="Rebuild the MLflow run of a run directory.")
-    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--store", help="MLflow's address of it; default the run's own")
-    asked = parser.parse_args(words)
-    print(f"MLflow run {sync(asked.directory, asked.store)}")
-    return FINISHED
-
-
-def _explain(words: list[str]) -> int:
-    """``goralx explain RUN_DIR``: why a round chose these samples."""
-    from .configuration import prepare, recorded
-    from .report import explanation_files, explanation_text
-    from .report.explained_round import explain_round
-
-    parser = _Parser(prog="goralx explain", description="Why a round chose these samples.")
-    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--round", type=int, help="default: the last one that queried")
-    parser.add_argument("--samples", help="how many of the batch (5), or pool ids (17,203 or 17,)")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    asked = parser.parse_args(words)
-    directory = asked.directory.resolve()
-    config, sweep, began_in = recorded(directory)
-    if config.get("job") == "approximation":
-        raise BadInput(f"{asked.directory} holds a study, which has no rounds · give a run")
-    with chdir(began_in) if began_in else nullcontext(), _threads(config):
-        run = prepare(config, directory, sweep)
-        explained = explain_round(run.experiment, run.info, asked.round, asked.samples)
-    explanation_files.write(explained)
-    if asked.json:
-        print((explained.folder / "explanation.json").read_text(encoding="utf-8"))
-    else:
-        print(f"{explanation_text.table(explained)}\n\n  {_short(explained.folder)}")
-    return FINISHED
-
-
-COMMANDS = {
-    "plugins": _plugins,
-    "ui": _ui,
-    "resume": _resume,
-    "sync": _sync,
-    "explain": _explain,
-}
-
-
-class _Parser(argparse.ArgumentParser):
-    """Refuses in a line of ours."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message} · see goralx --help")
+            follow(run, runner.run, hydra_files=hydra_files(config))
 
 
 def _groups() -> str:
@@ -331,7 +197,7 @@ def _report(error: Exception, where: str = "") -> int:
         text = f"{error.filename}: {error.strerror} · give a path that you may write to"
     elif not isinstance(error, GoralxError):
         text = f"{type(error).__name__}: {text}"
-    _say(where + (text if refused else f"{text} · GORALX_TRACEBACK=1 shows where"))
+    say(where + (text if refused else f"{text} · GORALX_TRACEBACK=1 shows where"))
     return REFUSED if refused else FAILED
 
 
@@ -343,15 +209,6 @@ def _raised_in(error: Exception) -> str:
     return "" if trace is None else str(trace.tb_frame.f_globals["__name__"]).partition(".")[0]
 
 
-def _say(line: str) -> None:
-    print(f"goralx: {line}", file=sys.stderr, flush=True)
-
-
-def _short(path: Path) -> Path:
-    """As seen from here, if it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
 def _remove_empty(directory: Path) -> None:
     """Remove a directory if nothing is in it, and those above it up to the working directory."""
     here = Path.cwd()
@@ -361,13 +218,6 @@ def _remove_empty(directory: Path) -> None:
         directory = directory.parent
         if not directory.is_relative_to(here) or directory == here:
             return
-
-
-def _threads(config: Any) -> Any:
-    """Hold linear algebra to the configured threads; what cannot be is refused later, in words."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=max(1, config.get("threads") or 1))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import explanation
 from .components import (
     Array,
     BatchRule,
@@ -25,6 +26,7 @@ from .components import (
 from .data import Features, Labelled, Rows, as_features, check_finite, plain_labels
 from .errors import BadInput
 from .experiment import VacuousUtility
+from .explanation import Explanation
 from .goal_utility import GoalOrientedUtility
 from .registry import registry
 
@@ -159,6 +161,66 @@ def query(
         )
         return asked.rng.permutation(len(candidates))[:batch_size]
     return rows
+
+
+def explain(
+    X_labelled: ArrayLike,
+    y_labelled: ArrayLike,
+    X_pool: ArrayLike,
+    chosen: ArrayLike,
+    *,
+    goal: str | Goal = "ent",
+    operator: str | LabelOperator = "max",
+    utility: str | UtilityEstimator = "influence",
+    model: str | Model = "softmax",
+    C: float | None = None,
+    regime: str | None = None,
+    penalize_intercept: bool | None = None,
+    X_dev: ArrayLike | None = None,
+    y_dev: ArrayLike | None = None,
+    progress: float = 0.0,
+    random_state: int = 0,
+) -> Explanation:
+    """Why these samples: what each label would bring, by which operator, and to whom.
+
+    ``chosen`` (n,) are indices into X_pool, such as `query` gives; the rest is as for `utilities`.
+    The arrays of the result are described at `Explanation`; its ``contributions`` (n, K, M) say
+    what each sample of the goal's reference (the pool, or the dev set) gains or loses.
+    """
+    scorer, candidates = _prepare(
+        X_labelled,
+        y_labelled,
+        X_pool,
+        goal=goal,
+        operator=operator,
+        utility=utility,
+        model=model,
+        C=C,
+        regime=regime,
+        penalize_intercept=penalize_intercept,
+        X_dev=X_dev,
+        y_dev=y_dev,
+        progress=progress,
+        random_state=random_state,
+    )
+    assert scorer is not None
+    rows = np.atleast_1d(np.asarray(chosen))
+    integers = rows.ndim == 1 and rows.dtype.kind in "iu" and len(rows) > 0
+    if not integers or rows.min() < 0 or rows.max() >= len(candidates):
+        raise BadInput(
+            f"chosen={np.array2string(rows, threshold=20)}; give row numbers of X_pool, 0 to "
+            f"{len(candidates) - 1}"
+        )
+    name = operator if isinstance(operator, str) else type(operator).__name__
+    return explanation.explain(
+        scorer,
+        candidates,
+        scorer(candidates),
+        rows.astype(np.int64),
+        classes=_classes(_labels(y_labelled, len(candidates.labelled), "labelled")),
+        operator=name,
+        operators=explanation.operators_beside(name, scorer.model, ground_truth=False),
+    )
 
 
 def _prepare(

@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 import goralx
-from goralx import Array, BadInput, Candidates, Query, Rows, Scores, top_b
+from goralx import Array, BadInput, Query, Rows, Scores, top_b
 from goralx.core.curvature import with_constant
 
 
@@ -68,17 +68,15 @@ class Sequential(goralx.BatchRule):
             chosen.append(int(left[best]))
             if len(chosen) == query.batch_size or len(left) == 1:
                 return np.array(chosen)
-            label = self._label(query, asked, scores, best)
+            label = self._label(scores, best)
             left, asked = np.delete(left, best), asked.inserted(best, label, query.scorer.regime)
             scores = query.scorer(asked)
 
-    def _label(self, query: Query, asked: Candidates, scores: Scores, best: int) -> int | None:
-        log_Q = query.scorer.beliefs(asked.subset(np.array([best])))
-        if log_Q is None:
+    def _label(self, scores: Scores, best: int) -> int | None:
+        if scores.log_Q is None:
             return None
-        if self.fantasy == "optimistic":
-            return int(scores.U[np.flatnonzero(scores.looked_at == best)[0]].argmax())
-        return int(log_Q[0].argmax())
+        liked = scores.U if self.fantasy == "optimistic" else scores.log_Q
+        return int(liked[np.searchsorted(scores.looked_at, best)].argmax())
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ class KMeansPlusPlus(goralx.BatchRule):
         utility, rng = query.scores.utility, query.rng
         best = top_b(utility, self.oversample * query.batch_size, rng)
         weight = utility[best] - utility[best].min()
-        gradients, moves = self._moves(query, query.candidates.subset(best))
+        gradients, moves = self._moves(query, best)
         norms = (gradients * moves).sum(axis=1)
         distance = np.full(len(best), np.inf)
         chosen = [0]
@@ -145,11 +143,13 @@ class KMeansPlusPlus(goralx.BatchRule):
             free[chosen[-1]] = False
         return best[chosen]
 
-    def _moves(self, query: Query, asked: Candidates) -> tuple[Array, Array]:
+    def _moves(self, query: Query, places: Rows) -> tuple[Array, Array]:
         """g = U r and B g (n, m) of each: |e_i - e_j|^2 is (g_i - g_j)' B (g_i - g_j)."""
+        scores, asked = query.scores, query.candidates.subset(places)
         around = asked.model.expansion(query.scorer.regime)
-        log_Q = query.scorer.beliefs(asked)
-        likeliest = (asked.log_P if log_Q is None else log_Q).argmax(axis=1)
+        likeliest = asked.log_P.argmax(axis=1)
+        if scores.log_Q is not None:
+            likeliest = scores.log_Q[np.searchsorted(scores.looked_at, places)].argmax(axis=1)
         residual = np.exp(asked.log_P)
         residual[np.arange(len(asked)), likeliest] -= 1.0
         rows = with_constant(asked.X)

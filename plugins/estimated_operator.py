@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import goralx
 from goralx import Array, BadInput, Candidates, Features, Labelled, Labels
 
 FOLDS = 5
+TREES = 50
 IMPOSSIBLE = 1e-12  # what a probability of 0 counts as while the temperature is found
 
 
@@ -62,7 +64,9 @@ class Estimated(goralx.LabelOperator):
     def _predicted(self, labelled: Labelled, X: Features, K: int, seed: int) -> Array:
         """P (N, K) of X by a classifier fit to these samples; 0 for a class without any."""
         model = self._classifier(len(labelled), seed)
-        model.fit(labelled.X, labelled.y)
+        with warnings.catch_warnings():  # few labels of many classes are no regression target
+            warnings.filterwarnings("ignore", "The number of unique classes")
+            model.fit(labelled.X, labelled.y)
         P = np.zeros((len(X), K))
         P[:, model.classes_] = model.predict_proba(X)
         return self._mixed(P)
@@ -84,7 +88,7 @@ class Estimated(goralx.LabelOperator):
         from sklearn.neighbors import KNeighborsClassifier
 
         if self.classifier == "random_forest":
-            return RandomForestClassifier(random_state=seed)
+            return RandomForestClassifier(TREES, random_state=seed)
         return KNeighborsClassifier(n_neighbors=min(5, n), weights="distance")
 
 

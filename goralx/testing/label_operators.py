@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 from scipy.special import logsumexp
 
 from ..components import Array, LabelOperator
-from ..data import Labels
+from ..data import Labelled, Labels
 from .common import Check, global_generators_unused, require_array, require_close, untouched
 from .scenario import CLASSES, candidates, predictions, saturated
 
@@ -117,6 +118,32 @@ def check_saturated_predictions(operator: LabelOperator) -> None:
             require_array(result, (N,), f"K={K}: where a probability is 0, the utility")
 
 
+def check_any_magnitude(operator: LabelOperator) -> None:
+    """Utilities of any size give finite numbers: a goal's unit may be large or tiny."""
+    for K in CLASSES:
+        U, log_P, y = _world(K)
+        for unit in (1e-9, 1e9):
+            result = operator(unit * U, log_P, _labels(operator, y), 0.5)
+            require_array(result, (N,), f"K={K}: of utilities around {unit:g}, the utility")
+
+
+def check_few_labels(operator: LabelOperator) -> None:
+    """Two labelled samples a class are enough for ``beliefs``, as is a class without any.
+
+    An operator that needs more of a model than a softmax regression gives is not asked.
+    """
+    for K, y in ((2, [0, 1, 0, 1]), (3, [0, 0, 2, 2]), (26, list(range(10)))):
+        asked = candidates(K)
+        if not all(hasattr(asked.model, need) for need in operator.needs_model):
+            return
+        X = asked.X[np.arange(len(y)) % len(asked)]
+        log_Q = operator.beliefs(replace(asked, labelled=Labelled(X, np.array(y))))
+        where = f"{len(y)} labelled samples of {K} classes"
+        assert log_Q.shape == (len(asked), K), f"{where}: beliefs have shape {log_Q.shape}"
+        total = np.exp(log_Q).sum(axis=1)
+        require_close(total, np.ones(len(asked)), f"{where}: beliefs do not sum to one")
+
+
 def check_beliefs(operator: LabelOperator) -> None:
     """``beliefs`` are log probabilities (N, K) that sum to one, the same each time.
 
@@ -179,7 +206,9 @@ CHECKS: tuple[Check, ...] = (
     check_ground_truth_declared,
     check_decomposable,
     check_saturated_predictions,
+    check_any_magnitude,
     check_beliefs,
+    check_few_labels,
     check_inputs_untouched,
     check_deterministic,
 )

@@ -107,7 +107,4 @@ class _Scorer:
         utility = U.max(axis=1)
         utility[self.screened & (candidates.rows % 3 == 1)] = np.nan
         seen = np.flatnonzero(~np.isnan(utility))
-        return Scores(U[seen], utility, 1e-12, seen)
-
-    def beliefs(self, candidates: Candidates) -> Array:
-        return candidates.log_P
+        return Scores(U[seen], utility, 1e-12, seen, log_Q=candidates.log_P[seen])

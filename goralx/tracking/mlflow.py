@@ -43,9 +43,8 @@ ENVIRONMENT = {
 MAX_PARAMS, MAX_METRICS = 100, 1000  # in one call
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 TABLE = "numbers.json"
-ARTIFACTS = (
-    "rounds.csv", "queries.csv", "utilities.npz", "summary.json", "instance.npz", "numbers.csv", TABLE
-)  # fmt: skip
+RECORDED = ("rounds.csv", "queries.csv", "utilities.npz", "summary.json", "instance.npz")
+ARTIFACTS = (*RECORDED, "numbers.csv", TABLE)
 
 
 @dataclass(frozen=True)

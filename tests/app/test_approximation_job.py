@@ -12,8 +12,9 @@ import time
 import numpy as np
 import pytest
 
-from goralx import approximation, approximation_job
+from goralx import approximation_record
 from goralx.approximation import Study
+from goralx.approximation import study as study_module
 from tests.app.program import call
 
 SMALL = (
@@ -23,7 +24,8 @@ SMALL = (
 )  # fmt: skip
 COLUMNS = [
     "goal", "operator", "batch_size", "n", "pearson", "spearman", "slope", "rmse_over_sd",
-    "additive_pearson", "actual_mean", "actual_sd", "actual_q05", "actual_q95", "approximate_mean",
+    "overlap", "additive_pearson",
+    "actual_mean", "actual_sd", "actual_q05", "actual_q95", "approximate_mean",
     "approximate_sd",
 ]  # fmt: skip
 
@@ -129,7 +131,7 @@ class Killed(BaseException):
 
 def dying(after):
     """A way to write that works some times, and then never again."""
-    write, left = approximation_job.write_npz, [after]
+    write, left = approximation_record.write_npz, [after]
 
     def writes(path, arrays):
         if left[0] == 0:
@@ -152,13 +154,13 @@ def same(a, b):
 
 @pytest.mark.parametrize("again", ["resume", "rerun"])
 def test_killed_at_any_write_and_gone_on_with(here, capsys, monkeypatch, again):
-    monkeypatch.setattr(approximation, "BLOCK", 64)
+    monkeypatch.setattr(study_module, "BLOCK", 64)
     study(capsys, directory="whole")
     actual, computed = Study.actual, []
     monkeypatch.setattr(Study, "actual", lambda self, b: computed.append(b) or actual(self, b))
     for _ in range(20):
         with monkeypatch.context() as patched:
-            patched.setattr(approximation_job, "write_npz", dying(after=2))
+            patched.setattr(approximation_record, "write_npz", dying(after=2))
             try:
                 if again == "resume" and (here / "run" / ".hydra").exists():
                     done = call(capsys, "resume", "run")

@@ -208,18 +208,19 @@ def test_a_run_is_what_was_composed():
     assert made.info.config["operator"] == {
         "name": "annealed", "start": 5.0, "end": 2.0, "schedule": "exponential"
     }  # fmt: skip
-    tags = dict(made.info.tags)
-    assert len(tags.pop("goralx.fingerprint")) == 64
-    assert tags == {
+    assert len(made.info.tags["goralx.fingerprint"]) == 64
+    expected = {
         "goralx.goal": "fir",
         "goralx.operator": "annealed",
         "goralx.strategy": "goral",
         "goralx.utility": "influence",
+        "goralx.batch": "top",
         "goralx.dataset": "wine",
         "goralx.seed": "4",
         "goralx.sweep": "s",
         "goralx.uses_ground_truth": "false",
     }
+    assert {tag: made.info.tags[tag] for tag in expected} == expected
 
 
 def test_a_run_without_a_sweep_has_no_such_tag():
@@ -267,7 +268,8 @@ def fingerprint(*overrides: str) -> str:
 @pytest.mark.parametrize(
     "word",
     [
-        "goal=fir", "operator=min", "strategy=random", "strategy=uncertainty", "model.C=2",
+        "goal=fir", "operator=min", "batch=gumbel", "strategy=random", "strategy=uncertainty",
+        "model.C=2",
         "model.regime=fixed_lambda", "model.penalize_intercept=true", "model=sklearn", "seed=1",
         "batch_size=11", "n_queries=19", "guard=error", "stop.min_gain=0.5", "monitors=[ent]",
         "monitors=[ent,fir,dev]", "dataset=iris", "dataset.n_init=9", "dataset.standardize=false",
@@ -292,6 +294,7 @@ def test_the_fingerprint_knows_which_options_matter():
     assert fingerprint("goal=dev", "dev.fraction=0.5") != fingerprint("goal=dev")
     random = "strategy=random"
     assert fingerprint(random, "operator=min") == fingerprint(random, "operator=oracle")
+    assert fingerprint(random, "batch=gumbel") == fingerprint(random)
 
 
 def test_where_the_data_lies_leaves_the_fingerprint(tmp_path):

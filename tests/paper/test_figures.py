@@ -11,8 +11,8 @@ from scipy.integrate import trapezoid
 from scipy.stats import linregress, spearmanr
 
 import goralx
-from goralx import approximation
 from goralx.approximation import Comparison, Study, draw, labelling_index, labellings, numbers
+from goralx.approximation import study as study_module
 from goralx.report import approximation_figures as figures
 from tests.problems import blobs, build
 from tests.reference import GOALS, Problem
@@ -78,8 +78,8 @@ def test_actual_utilities_are_those_of_serial_refits(K, regime):
 def test_batches_that_share_their_leverages_give_the_same(monkeypatch):
     made = study()
     own = actual(made)
-    monkeypatch.setattr(approximation, "SHARED", 1)
-    monkeypatch.setattr(approximation, "BLOCK", 4)
+    monkeypatch.setattr(study_module, "SHARED", 1)
+    monkeypatch.setattr(study_module, "BLOCK", 4)
     assert [b.stop - b.start for b in made.blocks()] == [2, 2, 2, 1, 1, 1, 1, 1]
     for key, U in actual(made).items():
         np.testing.assert_allclose(U, own[key], atol=1e-9)
@@ -135,7 +135,7 @@ def test_the_estimate_under_the_model_s_own_expectation_is_constant():
         rows = [numbers(c) for c in made.comparisons(actual(made))]
         found[utility] = [row for row in rows if row["operator"] == "expected"]
     for row in found["influence"]:
-        assert np.isnan([row["pearson"], row["spearman"], row["slope"]]).all()
+        assert np.isnan([row[c] for c in ("pearson", "spearman", "slope", "overlap")]).all()
         assert row["approximate_sd"] < 1e-12 < row["actual_sd"]
     assert all(row["pearson"] > 0.9 for row in found["implicit"] if row["batch_size"] == 1)
 
@@ -152,6 +152,8 @@ def test_numbers_of_the_table():
     rmse = np.sqrt(np.mean((approximate - actual) ** 2))
     assert row["rmse_over_sd"] == pytest.approx(rmse / np.std(actual))
     assert row["additive_pearson"] == pytest.approx(1.0)
+    best = [set(np.argsort(u)[-10:]) for u in (approximate, actual)]
+    assert row["overlap"] == len(best[0] & best[1]) / 10
     assert (row["goal"], row["operator"], row["batch_size"], row["n"]) == ("ent", "max", 2, 40)
 
 
@@ -228,7 +230,7 @@ def test_a_study_that_cannot_be_is_refused(options, line):
 
 
 def test_too_many_labellings_are_refused(monkeypatch):
-    monkeypatch.setattr(approximation, "MAX_LABELLINGS", 8)
+    monkeypatch.setattr(study_module, "MAX_LABELLINGS", 8)
     study(batch_sizes=(3,))
     with pytest.raises(goralx.BadInput, match="4 samples of 2 classes have 16 labellings"):
         study(batch_sizes=(4,))

@@ -278,6 +278,27 @@ class ImportanceWeighted(goralx.LabelOperator):
 
 
 @dataclass(frozen=True)
+class Exponential(goralx.LabelOperator):
+    """exp of a utility overflows where the goal's unit is small."""
+
+    def __call__(self, U, log_P, y_true, progress):
+        with np.errstate(all="ignore"):
+            return np.log((np.exp(log_P) * np.exp(U)).sum(axis=1))
+
+
+@dataclass(frozen=True)
+class ClassFrequencies(goralx.LabelOperator):
+    """Frequencies of the classes there are, of which there may be fewer."""
+
+    def beliefs(self, candidates):
+        _, counts = np.unique(candidates.labelled.y, return_counts=True)
+        return np.tile(np.log(counts / counts.sum()), (len(candidates), 1))
+
+    def __call__(self, U, log_P, y_true, progress):
+        return (np.exp(log_P) * U).sum(axis=1)
+
+
+@dataclass(frozen=True)
 class Unnormalised(goralx.LabelOperator):
     """Tempered beliefs that do not sum to one."""
 
@@ -313,7 +334,9 @@ OPERATORS = {
     "check_ground_truth_declared": SecretOracle(),
     "check_decomposable": Spread(),
     "check_saturated_predictions": ImportanceWeighted(),
+    "check_any_magnitude": Exponential(),
     "check_beliefs": Unnormalised(),
+    "check_few_labels": ClassFrequencies(),
     "check_inputs_untouched": SortsInPlace(),
     "check_deterministic": DrawsALabel(),
 }

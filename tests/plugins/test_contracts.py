@@ -20,6 +20,12 @@ VARIANTS = {
         {"classifier": "neighbors", "smoothing": 0.0},
         {"calibration": "isotonic"},
     ],
+    ("operator", "entropic"): [{"beta": -2.0, "belief": "uniform"}],
+    ("operator", "ucb"): [{"kappa": -1.0, "belief": "uniform"}],
+    ("operator", "ei"): [{"u0": "median"}, {"belief": "uniform"}],
+    ("batch", "sequential"): [{"fantasy": "optimistic"}],
+    ("batch", "gumbel"): [{"beta": 0.0}],
+    ("batch", "kmeanspp"): [{"oversample": 1}],
     ("strategy", "uncertainty"): [{"measure": "entropy"}, {"measure": "least_confident"}],
     ("model", "softmax"): [
         {"C": 0.01},

@@ -1,22 +1,15 @@
-"""Approximation quality (Sec. 6.1): estimated utilities held against exact retraining.
-
-A model is fit to a few random samples. For batches of a pool of others, the actual utility under
-every one of the K^b labellings comes from retraining; the estimate is the sum of the members' own
-(Remark 2). A batch is then one candidate with K^b labels, and any label operator resolves both.
-"""
+"""A study: its parts, the retrainings that it asks for, and what they are compared with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from .components import (
+from goralx.components import (
     Array,
     Candidates,
     CurvedModel,
@@ -28,20 +21,19 @@ from .components import (
     Utilities,
     UtilityEstimator,
 )
-from .core.retraining import predictions
-from .data import Features, Instance, Labelled, Labels, Rows
-from .errors import BadInput, Incompatible
-from .goal_utility import GoalOrientedUtility, goal_reference
+from goralx.core.retraining import predictions
+from goralx.data import Features, Instance, Labelled, Labels
+from goralx.errors import BadInput, Incompatible
+from goralx.goal_utility import GoalOrientedUtility, goal_reference
+
+from .batches import Windows, labelling_index, labellings, of_batches, sliding_windows
+from .numbers import Comparison
 
 MAX_LABELLINGS = 1 << 14
 """Of one batch: beyond, enumerating them is no longer practical."""
 
 SHARED = 64  # labellings of a window from which sharing its leverages pays
 BLOCK = 1024  # retrainings that are solved and kept together
-MAX_DRAWS = 1000
-VACUOUS = 1e-9  # relative spread below which an estimate is a constant (Remark 1)
-
-Windows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -51,23 +43,6 @@ class Block:
     batch_size: int
     start: int
     stop: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Utilities of W batches as one operator resolves them, (W,) each.
-
-    ``true`` is the actual utility under the true labels, whatever the operator; ``additive`` the
-    sum of the members' own actual utilities, or None where those are not known.
-    """
-
-    goal: str
-    operator: str
-    batch_size: int
-    actual: Array
-    approximate: Array
-    true: Array
-    additive: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -153,11 +128,7 @@ class Study:
 
     def windows(self, b: int) -> Windows:
         """Batches of b as positions in the pool (W, b); of one sample each, all of them."""
-        n = len(self.instance.pool) - b + 1
-        starts = np.arange(n)
-        if b > 1 and self.n_windows is not None and self.n_windows < n:
-            starts = np.linspace(0, n - 1, self.n_windows).round().astype(np.int64)
-        return starts[:, None] + np.arange(b)
+        return sliding_windows(len(self.instance.pool), b, self.n_windows if b > 1 else None)
 
     def blocks(self) -> Iterator[Block]:
         """All that is to be retrained, in parts that can be kept one by one."""
@@ -220,93 +191,3 @@ class Study:
             for (goal, b), U in actual.items()
             for comparison in self.compare(goal, b, U, actual.get((goal, 1)) if b > 1 else None)
         ]
-
-
-def draw(
-    instance: Instance, n_labelled: int, n_pool: int, n_dev: int, rng: np.random.Generator
-) -> Instance:
-    """An instance of the study: random samples of pool and init take the parts, in random order.
-
-    Draws in which a class has no labelled sample are thrown away. ``n_dev`` may be 0.
-    """
-    rows = np.sort(np.concatenate([instance.init, instance.pool]))
-    asked = {"n_labelled": n_labelled, "n_pool": n_pool, "n_dev": n_dev}
-    for name, least in (("n_labelled", instance.n_classes), ("n_pool", 3), ("n_dev", 0)):
-        if asked[name] < least:
-            raise BadInput(f"approximation.{name}={asked[name]}; allowed: at least {least}")
-    if sum(asked.values()) > len(rows):
-        listed = " + ".join(f"{name}={size}" for name, size in asked.items() if size)
-        raise BadInput(
-            f"approximation: {listed} are more than the {len(rows)} samples of dataset "
-            f"'{instance.name}' outside the test set; lower them"
-        )
-    for _ in range(MAX_DRAWS):
-        order = rng.permutation(rows)
-        init, rest = order[:n_labelled], order[n_labelled:]
-        if len(np.unique(instance.y[init])) == instance.n_classes:
-            pool, dev = rest[:n_pool], np.sort(rest[n_pool : n_pool + n_dev])
-            return replace(instance, init=init, pool=pool, dev=dev)
-    raise BadInput(
-        f"approximation.n_labelled={n_labelled}: {MAX_DRAWS} random draws all lack one of the "
-        f"{instance.n_classes} classes; raise it"
-    )
-
-
-def labellings(n_classes: int, b: int) -> Rows:
-    """Every labelling of b samples, the last one's label changing fastest: (K^b, b)."""
-    return np.stack(np.unravel_index(np.arange(n_classes**b), (n_classes,) * b), axis=1)
-
-
-def labelling_index(y: Rows, n_classes: int) -> Rows:
-    """Which of `labellings` the labels y (W, b) are: (W,)."""
-    return np.asarray(np.ravel_multi_index(tuple(y.T), (n_classes,) * y.shape[1]))
-
-
-def of_batches(U: Array, windows: Windows) -> Array:
-    """Sums over the members of each batch (W, b), of what each label adds (N, K): (W, K^b)."""
-    Y = labellings(U.shape[1], windows.shape[1])
-    total = np.zeros((len(windows), len(Y)))
-    for i, column in enumerate(Y.T):
-        total += U[windows[:, i]][:, column]
-    return total
-
-
-def numbers(comparison: Comparison) -> dict[str, Any]:
-    """How far an estimate agrees with the actual utilities: a row of the table.
-
-    ``slope``: least squares of actual on approximate, below 1 where the estimate overstates.
-    ``rmse_over_sd``: their root mean square difference over the standard deviation of the actual.
-    ``additive_pearson``: of the actual with the sum of the members' own actual utilities, what
-    Remark 2 alone leaves. NaN where there is nothing to correlate.
-    """
-    actual, approximate = comparison.actual, comparison.approximate
-    size = max(float(np.abs(actual).max()), float(np.abs(approximate).max()))
-    pearson = spearman = slope = float("nan")
-    if np.ptp(approximate) > VACUOUS * size:
-        pearson = correlation(approximate, actual)
-        spearman = correlation(rankdata(approximate), rankdata(actual))
-        slope = float(np.cov(approximate, actual)[0, 1] / approximate.var(ddof=1))
-    sd, rmse = float(actual.std()), float(np.sqrt(np.mean((approximate - actual) ** 2)))
-    additive = comparison.additive
-    return {
-        "goal": comparison.goal,
-        "operator": comparison.operator,
-        "batch_size": comparison.batch_size,
-        "n": len(actual),
-        "pearson": pearson,
-        "spearman": spearman,
-        "slope": slope,
-        "rmse_over_sd": rmse / sd if sd > 0 else float("nan"),
-        "additive_pearson": float("nan") if additive is None else correlation(additive, actual),
-        "actual_mean": float(actual.mean()),
-        "actual_sd": sd,
-        "actual_q05": float(np.quantile(actual, 0.05)),
-        "actual_q95": float(np.quantile(actual, 0.95)),
-        "approximate_mean": float(approximate.mean()),
-        "approximate_sd": float(approximate.std()),
-    }
-
-
-def correlation(a: Array, b: Array) -> float:
-    """Pearson's; NaN if either is constant."""
-    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) > 0 and np.ptp(b) > 0 else float("nan")
