@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, runtim
 import numpy as np
 from numpy.typing import NDArray
 
+from .core import influence
 from .core.curvature import Expansion
 from .core.linear_solve import Solution
 from .data import Features, Instance, Labelled, Labels, Rows
@@ -228,11 +229,17 @@ class Candidates:
     @cached_property
     def log_P(self) -> Array:
         """log P(y | x), (N, K)."""
-        return self.pool.log_P[self.rows]
+        return taken(self.pool.log_P, self.rows)
 
-    def pushforward(self, v: Array) -> Array:
-        """Derivative of the candidates' logits along v: (N, K). The pool is never copied."""
-        return self.model.pushforward(self.pool.X, v)[self.rows]
+    def first_order(self, v: Array, penalty: float = 0.0) -> Array:
+        """U (N, K), to first order, where one more sample moves the parameters along v (Eqs 2-3).
+
+        ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
+        """
+        model, few = self.model, 2 * len(self) < len(self.pool.X)
+        X, log_P = (self.X, self.log_P) if few else (self.pool.X, self.pool.log_P)
+        U = influence.of_every_sample(log_P, lambda part: model.pushforward(X[part], v), penalty)
+        return U if few else taken(U, self.rows)
 
     def subset(self, positions: Rows) -> Candidates:
         """Only the candidates at these positions."""
@@ -439,10 +446,18 @@ def has_logit_hessian(goal: Goal) -> bool:
     return isinstance(goal, LogitGoal) and type(goal).logit_hessian is not LogitGoal.logit_hessian
 
 
+def taken(values: Array, rows: Rows) -> Array:
+    """Rows of values (M, K): (N, K), each class a contiguous column."""
+    return values.T[:, rows].T
+
+
 def top_b(utility: Array, b: int, rng: np.random.Generator) -> Rows:
     """Positions of the b largest of (N,), best first, ties in random order; NaN is passed over."""
     known = np.flatnonzero(~np.isnan(utility))
     if not np.isfinite(utility[known]).all():
         raise BadInput("a utility is infinite; every candidate needs a finite one")
     order = rng.permutation(known)
+    if 0 < b < len(order):  # whoever ties with the last has the same chance
+        values = utility[order]
+        order = order[values >= np.partition(values, len(values) - b)[len(values) - b]]
     return order[np.argsort(-utility[order], kind="stable")[:b]]

@@ -41,8 +41,7 @@ class Influence(goralx.UtilityEstimator):
         solution = model.solve(model.pullback(reference.X, G))
         v = influence.direction(solution.x, model.n_labelled)
         penalty = float((v * model.penalty_gradient).sum()) if regime == "fixed_lambda" else 0.0
-        U = influence.utilities(np.exp(candidates.log_P), candidates.pushforward(v), penalty)
-        return Utilities(U, solution.relative_residual)
+        return Utilities(candidates.first_order(v, penalty), solution.relative_residual)
 
 
 @dataclass(frozen=True)

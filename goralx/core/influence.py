@@ -7,7 +7,12 @@ label is one matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from .linear_solve import Array
+from .predictions import blocks
 
 
 def direction(solved_goal_gradient: Array, n_labelled: int) -> Array:
@@ -22,5 +27,18 @@ def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
     constant added to a row of S changes nothing. ``penalty`` is v' grad Omega, where a new sample
     brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
     """
-    expected: Array = (P * S).sum(axis=1, keepdims=True)
-    return expected - S + penalty
+    expected: Array = (P * S).sum(axis=1, keepdims=True) + penalty
+    return expected - S
+
+
+def of_every_sample(
+    log_P: Array, pushforward: Callable[[slice], Array], penalty: float = 0.0
+) -> Array:
+    """`utilities` (N, K), in Fortran order, from log_P (N, K) and S of any slice of the samples.
+
+    Block by block: neither P nor S is ever there as a whole, and both are used while in cache.
+    """
+    by_class = np.empty(log_P.shape[::-1])
+    for part in blocks(*log_P.shape):
+        by_class[:, part] = utilities(np.exp(log_P[part]), pushforward(part), penalty).T
+    return by_class.T
