@@ -236,10 +236,12 @@ class Candidates:
 
         ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
         """
-        model, few = self.model, 2 * len(self) < len(self.pool.X)
-        X, log_P = (self.X, self.log_P) if few else (self.pool.X, self.pool.log_P)
-        U = influence.of_every_sample(log_P, lambda part: model.pushforward(X[part], v), penalty)
-        return U if few else taken(U, self.rows)
+        model, X, rows, log_P = self.model, self.pool.X, self.rows, self.pool.log_P
+        if 2 * len(rows) < len(X):
+            X, rows, log_P = self.X, np.arange(len(rows)), self.log_P
+        return influence.of_samples(
+            rows, log_P, lambda part: model.pushforward(X[part], v), penalty
+        )
 
     def subset(self, positions: Rows) -> Candidates:
         """Only the candidates at these positions."""

@@ -53,8 +53,7 @@ class NegativeEntropy(goralx.LogitGoal):
             some = log_P[part]
             P = np.exp(some)
             negative_entropy = (P * some).sum(axis=1, keepdims=True)
-            P *= some - negative_entropy
-            gradient[part] = P
+            np.multiply(P, some - negative_entropy, out=gradient[part])
             total += float(negative_entropy.sum())
         return total, gradient
 
@@ -87,8 +86,7 @@ class NegativeFisherInformation(goralx.LogitGoal):
             nu = (P * P).sum(axis=1, keepdims=True)
             scale = self._squares(X[part])[:, None] / len(X)
             total += float((scale * (nu - 1.0)).sum())
-            P *= 2.0 * scale * (P - nu)
-            gradient[part] = P
+            np.multiply(2.0 * scale * P, P - nu, out=gradient[part])
         return total, gradient
 
     def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .linear_solve import Array
 from .predictions import blocks
@@ -31,14 +32,26 @@ def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
     return expected - S
 
 
-def of_every_sample(
-    log_P: Array, pushforward: Callable[[slice], Array], penalty: float = 0.0
+def of_samples(
+    rows: NDArray[np.int64],
+    log_P: Array,
+    pushforward: Callable[[slice], Array],
+    penalty: float = 0.0,
 ) -> Array:
-    """`utilities` (N, K), in Fortran order, from log_P (N, K) and S of any slice of the samples.
+    """`utilities` of some samples (N, K): ``rows`` (N,) of M, log_P (M, K), S of any slice of M.
 
-    Block by block: neither P nor S is ever there as a whole, and both are used while in cache.
+    Block by block: neither P nor S is ever there as a whole, and both are used while in cache. In
+    Fortran order.
     """
-    by_class = np.empty(log_P.shape[::-1])
-    for part in blocks(*log_P.shape):
-        by_class[:, part] = utilities(np.exp(log_P[part]), pushforward(part), penalty).T
+    M, K = log_P.shape
+    by_class = np.empty((K, len(rows)))
+    ascending = bool((rows[1:] > rows[:-1]).all())
+    places = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
+    sorted_rows = rows[places]
+    for part in blocks(M, K):
+        first, last = np.searchsorted(sorted_rows, (part.start, part.stop))
+        if first < last:
+            U = utilities(np.exp(log_P[part]), pushforward(part), penalty).T
+            where = slice(first, last) if ascending else places[first:last]
+            by_class[:, where] = U[:, sorted_rows[first:last] - part.start]
     return by_class.T

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .linear_solve import Array, NotConverged, approximate_inverse, conjugate_gradients
 from .objective import Objective, Point
 
-_STALE = 10  # conjugate-gradient iterations beyond which a fresh inverse is cheaper
+_STALE = 8  # conjugate-gradient iterations beyond which a fresh inverse is cheaper
 _SINGLE = 1e-4  # relative residual down to which single precision carries conjugate gradients
 
 
@@ -74,7 +74,7 @@ def _newton_step(
     here: Point, preconditioner: Preconditioner, tolerance: float, single: bool
 ) -> tuple[Array, Preconditioner]:
     """-H^-1 grad F as exactly as this step deserves, and the preconditioner for the next one."""
-    rtol = max(min(0.1, here.norm**0.5), 0.1 * tolerance / here.norm)
+    rtol = max(min(0.3, here.norm**0.5), 0.3 * tolerance / here.norm)
     dtype = np.float32 if single and rtol >= _SINGLE else np.float64
     product = here.objective.curvature(here.P, dtype)
     scale = float(np.linalg.norm(here.gradient))

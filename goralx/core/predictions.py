@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .linear_solve import Array
 
-_BLOCK = 1 << 16  # floats in a block's features or logits, 512 kB
+_BLOCK = 1 << 16  # floats of a block's features or logits, 512 kB
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def logits(X: NDArray[np.floating], theta: Array) -> Array:
         half = 0.5 * _difference(X, theta)
         by_class[0], by_class[1] = -half, half
         return by_class.T
-    for part, z in _logit_blocks(X, theta):
-        by_class[:, part] = z
+    for part in blocks(len(X), max(theta.shape)):
+        _logits(X[part], theta, by_class[:, part])
     return by_class.T
 
 
@@ -68,9 +68,11 @@ def log_proba(X: NDArray[np.floating], theta: Array) -> Array:
         np.subtract(likelier, np.maximum(m, 0.0), out=by_class[0])
         np.add(likelier, np.minimum(m, 0.0), out=by_class[1])
         return by_class.T
-    for part, z in _logit_blocks(X, theta):
+    for part in blocks(len(X), max(theta.shape)):
+        z = by_class[:, part]
+        _logits(X[part], theta, z)
         z -= z.max(axis=0)
-        np.subtract(z, np.log(np.exp(z).sum(axis=0)), out=by_class[:, part])
+        z -= np.log(np.exp(z).sum(axis=0))
     return by_class.T
 
 
@@ -108,11 +110,10 @@ def _difference(X: NDArray[np.floating], theta: Array) -> Array:
     return (X @ w[:-1].astype(X.dtype, copy=False)).astype(np.float64, copy=False) + w[-1]
 
 
-def _logit_blocks(X: NDArray[np.floating], theta: Array) -> Iterator[tuple[slice, Array]]:
-    """theta x of a block of samples (K, n), for one block after another."""
-    weights = np.ascontiguousarray(theta[:, :-1]).astype(X.dtype, copy=False)
-    for part in blocks(len(X), max(theta.shape)):
-        z: Array = weights @ X[part].T
-        z = z.astype(np.float64, copy=False)
-        z += theta[:, -1:]
-        yield part, z
+def _logits(X: NDArray[np.floating], theta: Array, out: Array) -> None:
+    """theta x of a block of samples, a row each class, into ``out`` (K, n)."""
+    if X.dtype == np.float64:
+        np.matmul(theta[:, :-1], X.T, out=out)
+    else:
+        out[...] = theta[:, :-1].astype(X.dtype) @ X.T
+    out += theta[:, -1:]
