@@ -323,24 +323,31 @@ class Candidates:
     @cached_property
     def log_P(self) -> Array:
         """log P(y | x), (N, K)."""
-        return self.pool.log_P[self.rows]
+        return taken(self.pool.log_P, self.rows)
 
     def first_order(self, v: Array, penalty: float = 0.0) -> Array:
         """U (N, K), to first order, where one more sample moves the parameters along v (Eqs 2-3).
 
         ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
         """
-        X, rows, cut = self.pool.X, self.rows, blocks(len(self.pool.X))
-        ascending = bool((np.diff(rows) > 0).all())
-        order = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
-        edges = np.searchsorted(rows[order], [block.start for block in cut] + [len(X)])
-        U = np.empty((self.model.n_classes, len(rows))).T
+        model, X, log_P, cut = self.model, self.pool.X, self.pool.log_P, blocks(len(self.pool.X))
+        ascending = bool((self.rows[1:] > self.rows[:-1]).all())
+        places = np.arange(len(self)) if ascending else np.argsort(self.rows, kind="stable")
+        rows = self.rows[places]
+        edges = np.searchsorted(rows, [*(block.start for block in cut), len(X)])
+        U = np.empty((model.n_classes, len(rows))).T
 
         def score(i: int) -> None:
-            places = slice(edges[i], edges[i + 1])
-            at = places if ascending else order[places]
-            S = self.model.pushforward(X[cut[i]], v)[rows[at] - cut[i].start]
-            U[at] = influence.utilities(np.exp(self.pool.log_P[rows[at]]), S, penalty)
+            inside = slice(edges[i], edges[i + 1])
+            chosen, start = rows[inside], cut[i].start
+            if 2 * len(chosen) < cut[i].stop - start:
+                some, seen, chosen = X[chosen], taken(log_P, chosen), np.arange(len(chosen))
+            else:
+                some, seen, chosen = X[cut[i]], log_P[cut[i]], chosen - start
+            at = inside if ascending else places[inside]
+            U[at] = influence.of_samples(
+                chosen, seen, lambda part: model.pushforward(some[part], v), penalty
+            )
 
         occupied = [i for i in range(len(cut)) if edges[i] < edges[i + 1]]
         for _ in self.pool.engine.map(score, occupied, "scoring"):
@@ -587,10 +594,18 @@ def has_logit_hessian(goal: Goal) -> bool:
     return isinstance(goal, LogitGoal) and type(goal).logit_hessian is not LogitGoal.logit_hessian
 
 
+def taken(values: Array, rows: Rows) -> Array:
+    """Rows of values (M, K): (N, K), each class a contiguous column."""
+    return values.T[:, rows].T
+
+
 def top_b(utility: Array, b: int, rng: np.random.Generator) -> Rows:
     """Positions of the b largest of (N,), best first, ties in random order; NaN is passed over."""
     known = np.flatnonzero(~np.isnan(utility))
     if not np.isfinite(utility[known]).all():
         raise BadInput("a utility is infinite; every candidate needs a finite one")
     order = rng.permutation(known)
+    if 0 < b < len(order):  # whoever ties with the last has the same chance
+        values = utility[order]
+        order = order[values >= np.partition(values, len(values) - b)[len(values) - b]]
     return order[np.argsort(-utility[order], kind="stable")[:b]]

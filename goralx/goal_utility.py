@@ -170,7 +170,8 @@ class GoalOrientedUtility:
             return self._remote_scores(candidates, reference)
         estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
         utility, log_Q = self._resolve(estimate.U, candidates)
-        noise = float(np.abs(estimate.U).max()) * (FIT_NOISE + estimate.relative_error)
+        largest = max(float(estimate.U.max()), -float(estimate.U.min()))
+        noise = largest * (FIT_NOISE + estimate.relative_error)
         everyone = np.arange(len(candidates))
         return Scores(estimate.U, self._finite(utility), noise, everyone, estimate.trust, log_Q)
 

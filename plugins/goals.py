@@ -13,6 +13,7 @@ import numpy as np
 
 import goralx
 from goralx import Array, Features, Labels
+from goralx.core.predictions import blocks
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,14 @@ class NegativeEntropy(goralx.LogitGoal):
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
     ) -> tuple[float, Array]:
-        P = np.exp(log_P)
-        negative_entropy = (P * log_P).sum(axis=1, keepdims=True)
-        return float(negative_entropy.sum()), P * (log_P - negative_entropy)
+        total, gradient = 0.0, np.empty(log_P.shape[::-1]).T
+        for part in blocks(*log_P.shape):
+            some = log_P[part]
+            P = np.exp(some)
+            negative_entropy = (P * some).sum(axis=1, keepdims=True)
+            np.multiply(P, some - negative_entropy, out=gradient[part])
+            total += float(negative_entropy.sum())
+        return total, gradient
 
     def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:
         P = np.exp(log_P)
@@ -78,21 +84,29 @@ class NegativeFisherInformation(goralx.LogitGoal):
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
     ) -> tuple[float, Array]:
-        P = np.exp(log_P)
-        nu = (P * P).sum(axis=1, keepdims=True)
-        norm = np.einsum("nd,nd->n", X, X, dtype=np.float64) + float(self.include_intercept)
-        scale = norm[:, None] / len(X)
-        return float((scale * (nu - 1.0)).sum()), 2.0 * scale * P * (P - nu)
+        total, gradient = 0.0, np.empty(log_P.shape[::-1]).T
+        for part in blocks(*log_P.shape):
+            P = np.exp(log_P[part])
+            nu = (P * P).sum(axis=1, keepdims=True)
+            scale = self._squares(X[part])[:, None] / len(X)
+            total += float((scale * (nu - 1.0)).sum())
+            np.multiply(2.0 * scale * P, P - nu, out=gradient[part])
+        return total, gradient
 
     def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:
         P = np.exp(log_P)
         nu = (P * P).sum(axis=1, keepdims=True)
-        norm = np.einsum("nd,nd->n", X, X, dtype=np.float64) + float(self.include_intercept)
+        norm = self._squares(X)
         cross = (P * P)[:, :, None] * P[:, None, :]
         hessian = 3.0 * (nu * P)[:, :, None] * P[:, None, :]
         hessian -= 2.0 * (cross + cross.transpose(0, 2, 1))
         hessian = add_to_diagonal(hessian, P * (2.0 * P - nu))
         return (2.0 / len(X)) * norm[:, None, None] * hessian
+
+    def _squares(self, X: Features) -> Array:
+        """|x|^2 (M,), with the intercept's constant or without."""
+        squares: Array = np.einsum("nd,nd->n", X, X, dtype=np.float64)
+        return squares + float(self.include_intercept)
 
 
 def fisher_information(P: Array) -> Array:

@@ -7,7 +7,13 @@ label is one matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
 from .linear_solve import Array
+from .predictions import blocks
 
 
 def direction(solved_goal_gradient: Array, n_labelled: int) -> Array:
@@ -22,5 +28,30 @@ def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
     constant added to a row of S changes nothing. ``penalty`` is v' grad Omega, where a new sample
     brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
     """
-    expected: Array = (P * S).sum(axis=1, keepdims=True)
-    return expected - S + penalty
+    expected: Array = (P * S).sum(axis=1, keepdims=True) + penalty
+    return expected - S
+
+
+def of_samples(
+    rows: NDArray[np.int64],
+    log_P: Array,
+    pushforward: Callable[[slice], Array],
+    penalty: float = 0.0,
+) -> Array:
+    """`utilities` of some samples (N, K): ``rows`` (N,) of M, log_P (M, K), S of any slice of M.
+
+    Block by block: neither P nor S is ever there as a whole, and both are used while in cache. In
+    Fortran order.
+    """
+    M, K = log_P.shape
+    by_class = np.empty((K, len(rows)))
+    ascending = bool((rows[1:] > rows[:-1]).all())
+    places = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
+    sorted_rows = rows[places]
+    for part in blocks(M, K):
+        first, last = np.searchsorted(sorted_rows, (part.start, part.stop))
+        if first < last:
+            U = utilities(np.exp(log_P[part]), pushforward(part), penalty).T
+            where = slice(first, last) if ascending else places[first:last]
+            by_class[:, where] = U[:, sorted_rows[first:last] - part.start]
+    return by_class.T

@@ -1,0 +1,119 @@
+"""Passes over many samples: predictions, and derivatives of the logits both ways.
+
+Arrays over samples and classes (N, K) are in Fortran order: each class is one long contiguous
+column, so that every reduction over the few classes adds long columns; over a short last axis numpy
+takes several times as long. Samples are taken in blocks whose temporaries stay in cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear_solve import Array
+
+_BLOCK = 1 << 16  # floats of a block's features or logits, 512 kB
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The predictions of theta (K, D) and their derivatives: all that a pass over a pool asks."""
+
+    theta: Array
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.theta)
+
+    def log_proba(self, X: NDArray[np.floating]) -> Array:
+        """log P(y | x): (N, K) for X (N, d)."""
+        return log_proba(X, self.theta)
+
+    def pullback(self, X: NDArray[np.floating], G: Array) -> Array:
+        """Jacobian' G summed over samples: (K, D) for X (N, d) and G (N, K)."""
+        return pullback(X, G)
+
+    def pushforward(self, X: NDArray[np.floating], v: Array) -> Array:
+        """Derivative of the logits along v (K, D), up to a constant per row: (N, K)."""
+        return logits(X, v)
+
+
+def blocks(N: int, width: int) -> Iterator[slice]:
+    """Slices of N samples, of ``width`` numbers each, that are small enough for the cache."""
+    step = max(64, _BLOCK // width)
+    return (slice(start, min(start + step, N)) for start in range(0, N, step))
+
+
+def logits(X: NDArray[np.floating], theta: Array) -> Array:
+    """theta x for every row of X (N, d), up to a constant per row: (N, K), in Fortran order."""
+    by_class = np.empty((len(theta), len(X)))
+    if len(theta) == 2:
+        half = 0.5 * _difference(X, theta)
+        by_class[0], by_class[1] = -half, half
+        return by_class.T
+    for part in blocks(len(X), max(theta.shape)):
+        _logits(X[part], theta, by_class[:, part])
+    return by_class.T
+
+
+def log_proba(X: NDArray[np.floating], theta: Array) -> Array:
+    """log P(y | x) for every row of X (N, d) and every class: (N, K), in Fortran order."""
+    by_class = np.empty((len(theta), len(X)))
+    if len(theta) == 2:  # log p_1 = m - log(1 + e^m) for the difference m of the logits
+        m = _difference(X, theta)
+        likelier = -np.log1p(np.exp(-np.abs(m)))
+        np.subtract(likelier, np.maximum(m, 0.0), out=by_class[0])
+        np.add(likelier, np.minimum(m, 0.0), out=by_class[1])
+        return by_class.T
+    for part in blocks(len(X), max(theta.shape)):
+        z = by_class[:, part]
+        _logits(X[part], theta, z)
+        z -= z.max(axis=0)
+        z -= np.log(np.exp(z).sum(axis=0))
+    return by_class.T
+
+
+def log_softmax(z: Array) -> Array:
+    """z - log sum exp z over the classes of z (N, K)."""
+    shifted: Array = z - z.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
+
+
+def pullback(X: NDArray[np.floating], G: Array) -> Array:
+    """Gradient in theta of a sum over samples whose gradient in the logits is G (N, K): (K, D).
+
+    It is centred over classes, in double precision. That removes the gauge component, which no
+    prediction sees, and with it the round-off that makes a float32 pool's right-hand side
+    inconsistent.
+    """
+    if G.shape[1] == 2:
+        half = 0.5 * (G[:, 1] - G[:, 0])
+        row = np.append(half.astype(X.dtype, copy=False) @ X, half.sum())
+        return np.stack([-row, row]).astype(np.float64, copy=False)
+    by_class = G.T
+    summed = np.zeros((len(by_class), X.shape[1] + 1))
+    for part in blocks(len(X), len(by_class)):
+        block = by_class[:, part]
+        summed[:, :-1] += block.astype(X.dtype, copy=False) @ X[part]
+        summed[:, -1] += block.sum(axis=1)
+    summed -= summed.mean(axis=0)
+    return summed
+
+
+def _difference(X: NDArray[np.floating], theta: Array) -> Array:
+    """(theta_1 - theta_0) x (N,): two classes need one product."""
+    w = theta[1] - theta[0]
+    return (X @ w[:-1].astype(X.dtype, copy=False)).astype(np.float64, copy=False) + w[-1]
+
+
+def _logits(X: NDArray[np.floating], theta: Array, out: Array) -> None:
+    """theta x of a block of samples, a row each class, into ``out`` (K, n)."""
+    if X.dtype == np.float64:
+        np.matmul(theta[:, :-1], X.T, out=out)
+    else:
+        out[...] = theta[:, :-1].astype(X.dtype) @ X.T
+    out += theta[:, -1:]
