@@ -33,7 +33,9 @@ PLUGGY = "pluggy only in hookspecs and registry"
 
 HEAVY = {"matplotlib", "mlflow", "pandas", "sklearn", "torch", "transformers"}
 
-PUBLIC_MODULES = re.compile(r"goralx(\.core(\.\w+)?|\.large_files|\.sources|\.tables|\.text|\.tracking\.mlflow)?")
+PUBLIC_MODULES = re.compile(
+    r"goralx(\.core(\.\w+)?|\.large_files|\.sources|\.tables|\.text|\.tracking\.mlflow)?"
+)
 """What plugins/ may import: the public names, the mathematics, and the helpers made for data sets
 and trackers, which anybody's plugin may use as well."""
 

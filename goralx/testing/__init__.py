@@ -31,6 +31,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "model": (*common.CHECKS, *models.CHECKS),
     "dataset": (*common.CHECKS, *datasets.CHECKS),
     "tracker": common.CHECKS,
+    "engine": common.CHECKS,
 }
 """Checks by configuration group; each takes a component and raises `AssertionError`."""
 

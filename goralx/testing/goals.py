@@ -146,6 +146,23 @@ def check_sample_order(goal: PredictionGoal) -> None:
 
 
 @only_for(PredictionGoal)
+def check_separable(goal: PredictionGoal) -> None:
+    """If ``separable``, tau and gradient of two parts make those of the whole, by ``reduction``."""
+    if not goal.separable:
+        return
+    for K in CLASSES:
+        s = predictions(K)
+        parts = [s.at(rows) for rows in np.split(np.arange(len(s.X)), [3])]
+        shares = [len(p.X) / len(s.X) if goal.reduction == "mean" else 1.0 for p in parts]
+        what = f"K={K}: a part of the samples has not the same share alone; set separable = False"
+        value = sum(share * _value(goal, p) for share, p in zip(shares, parts))
+        require_close(value, _value(goal, s), what)
+        if isinstance(goal, LogitGoal):
+            G = [share * _gradient(goal, p) for share, p in zip(shares, parts)]
+            require_close(np.concatenate(G), _gradient(goal, s), what)
+
+
+@only_for(PredictionGoal)
 def check_class_order(goal: PredictionGoal) -> None:
     """Classes numbered otherwise: the same value. Skip it if yours singles a class out."""
     for K in CLASSES:
@@ -275,6 +292,7 @@ CHECKS: tuple[Check, ...] = (
     check_value_alone,
     check_reduction,
     check_sample_order,
+    check_separable,
     check_class_order,
     check_saturated_predictions,
     check_float32_features,

@@ -50,6 +50,21 @@ def check_sample_order(operator: LabelOperator) -> None:
         require_close(result, expected, f"K={K}: the utility depends on the order of the samples")
 
 
+def check_separable(operator: LabelOperator) -> None:
+    """If ``separable``, a sample alone has the utility that it has among others."""
+    if not operator.separable:
+        return
+    for K in CLASSES:
+        U, log_P, y = _world(K)
+        among = operator(U, log_P, _labels(operator, y), 0.5)
+        alone = [operator(U[[i]], log_P[[i]], _labels(operator, y[[i]]), 0.5) for i in range(N)]
+        require_close(
+            np.concatenate(alone),
+            among,
+            f"K={K}: the utility depends on the other samples; set separable = False",
+        )
+
+
 def check_class_order(operator: LabelOperator) -> None:
     """Classes numbered otherwise (U, beliefs and labels alike) give the same numbers."""
     for K in CLASSES:
@@ -202,6 +217,7 @@ CHECKS: tuple[Check, ...] = (
     check_is_label_operator,
     check_shapes,
     check_sample_order,
+    check_separable,
     check_class_order,
     check_ground_truth_declared,
     check_decomposable,

@@ -190,6 +190,17 @@ class RelativeGains(goralx.DesignGoal):
         return norms / norms.sum()
 
 
+@dataclass(frozen=True)
+class TimesTheSize(goralx.LogitGoal):
+    """Every sample counts as often as there are samples."""
+
+    separable: ClassVar[bool] = True
+
+    def value_and_logit_gradient(self, log_P, X, y):
+        value, gradient = gini(log_P)
+        return value * len(X), gradient * len(X)
+
+
 GOALS = {
     "check_is_goal": OnTheTestSet(),
     "check_shapes": PerSample(),
@@ -199,6 +210,7 @@ GOALS = {
     "check_value_alone": TwoValues(),
     "check_reduction": UndeclaredMean(),
     "check_sample_order": FirstCounts(),
+    "check_separable": TimesTheSize(),
     "check_class_order": ClassZero(),
     "check_saturated_predictions": LogOfZero(),
     "check_float32_features": MeanOverBytes(),
@@ -326,10 +338,22 @@ class DrawsALabel(goralx.LabelOperator):
         return U[np.arange(len(U)), np.random.randint(U.shape[1], size=len(U))]  # noqa: NPY002
 
 
+@dataclass(frozen=True)
+class AboveTheMean(goralx.LabelOperator):
+    """The best label's utility, beyond that of the average sample."""
+
+    separable: ClassVar[bool] = True
+
+    def __call__(self, U, log_P, y_true, progress):
+        best = U.max(axis=1)
+        return best - best.mean()
+
+
 OPERATORS = {
     "check_is_label_operator": NeedsAString(),
     "check_shapes": KeepsDimensions(),
     "check_sample_order": Cumulative(),
+    "check_separable": AboveTheMean(),
     "check_class_order": FirstLabel(),
     "check_ground_truth_declared": SecretOracle(),
     "check_decomposable": Spread(),
@@ -708,6 +732,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "dataset": COMMON | DATASETS,
     "utility": COMMON | UTILITIES,
     "tracker": COMMON,
+    "engine": COMMON,
 }
 
 ALSO_BROKEN: list[tuple[str, str, Any]] = [
