@@ -1,4 +1,4 @@
-"""A run that needs no network opens no socket: not for data, not for tracking, not for telemetry."""
+"""A run that needs no network opens no socket: none for data, tracking or telemetry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ WATCHED = """
 import sys
 seen = []
 def hook(event, arguments):
-    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
+    names = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto")
+    # urllib3 looks, when MLflow imports it, whether this machine knows IPv6: bound, never used
+    if event in names and arguments[1:] != (("::1", 0),):
         seen.append((event, str(arguments[1:])))
 sys.addaudithook(hook)
 {before}
@@ -39,7 +41,7 @@ def test_a_tracked_run_opens_no_socket(tmp_path, store):
 
 def test_the_watch_sees_a_socket(tmp_path):
     reach = (
-        "import socket\ntry: socket.create_connection(('127.0.0.1', 9), 1)\nexcept OSError: pass"
+        "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
     )
     done = watched(tmp_path, ["--version"], before=reach)
     assert "socket.connect" in done.stdout
