@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def approximate_inverse(matrix: Array) -> NDArray[np.float32]:
     raise np.linalg.LinAlgError("not positive definite: the curvature of the model is not finite")
 
 
-Vector = NDArray[np.floating]
+Vector = NDArray[Any]
 Operator = Callable[[Vector], Vector]
 
 
