@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -118,13 +119,19 @@ def closing_table(summary: Mapping[str, Any]) -> str:
         ("dev labels used", str(summary["dev_labels_used"]), "on top"),
         ("time", f"{seconds['total']:.1f} s", parts),
         ("record", summary["directory"], ""),
-        ("curves", "goralx ui", ""),
+        ("curves", _curves(summary), ""),
     ]
     if summary["uses_ground_truth"]:
         lines.insert(4, ("ground truth", "used", "an upper bound, not a practical strategy"))
     left, middle = (max(len(line[i]) for line in lines[:-2]) for i in (0, 1))
     table = [f"  {a:<{left}}  {b:<{middle}}  {c}".rstrip() for a, b, c in lines]
     return "\n".join([summary["name"], *table])
+
+
+def _curves(summary: Mapping[str, Any]) -> str:
+    """Where a run's curves are looked at: MLflow's pages if it was told, else the pictures."""
+    tracked = summary["config"].get("tracker", {}).get("name") == "mlflow"
+    return "goralx ui" if tracked else str(Path(summary["directory"]) / "figures")
 
 
 def _clock(elapsed: float = 0.0) -> Clock:

@@ -141,7 +141,7 @@ def test_closing_table_says_it_in_a_few_lines(finished, tmp_path):
     text = runner.closing_table(summary)
     assert text.startswith("run-iris\n") and len(text.splitlines()) == 8
     prices = " / ".join(str(n) for n in summary["labels_needed"].values())
-    for part in (f"{summary['accuracy']:.4f}", prices, str(directory), "goralx ui"):
+    for part in (f"{summary['accuracy']:.4f}", prices, str(directory), "figures"):
         assert part in text
     never = {**summary, "labels_needed": {"80%": 6, "90%": None}, "uses_ground_truth": True}
     assert "6 / not reached" in runner.closing_table(never)
