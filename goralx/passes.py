@@ -52,7 +52,7 @@ class Local:
 
     remote: ClassVar[bool] = False
 
-    progress: bool = False
+    progress: bool = True
 
     @property
     def pieces(self) -> int | None:
@@ -62,7 +62,7 @@ class Local:
         return map(function, shown(pieces, what, progress=self.progress))
 
 
-HERE = Local()
+HERE = Local(progress=False)
 
 
 def pieces_of(n: int, engine: Engine) -> list[slice]:

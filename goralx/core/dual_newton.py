@@ -10,6 +10,7 @@ weak.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,23 +169,33 @@ class Problems:
         log_P = log_softmax(self.logits[rows] + contrasts @ Q.T)
         return _Point(rows, c, moved, log_P, self._wanted(rows, moved, np.exp(log_P)) - c)
 
-    @property
+    @cached_property
     def _old_P(self) -> Array:
         return np.exp(self.expansion.log_P)
 
+    @cached_property
+    def _old_curvature(self) -> Array:
+        """Fisher blocks of the labelled samples at the old optimum (n, K-1, K-1)."""
+        return fisher(self._old_P, self.expansion.Q)
+
+    @cached_property
+    def _shift(self) -> Array:
+        """By d0, of the labelled samples' contrasts: (n, K-1), the same in every problem."""
+        n = len(self.expansion.X)
+        shift: Array = (self.logits[0, :n] - self.expansion.log_P) @ self.expansion.Q
+        return shift
+
     def _from_optimum(self, rows: NDArray[np.int64], moved: Array) -> Array:
         """The old samples' contrasts less those at the old optimum, d0 included: (t, n, K-1)."""
-        n = len(self.expansion.X)
-        C = self.expansion.Q.shape[1]
-        shift = (self.logits[rows, :n] - self.expansion.log_P) @ self.expansion.Q
-        return moved.reshape(len(rows), -1, C)[:, :n] + shift
+        n, C = self._shift.shape
+        return moved.reshape(len(rows), -1, C)[:, :n] + self._shift
 
     def _wanted(self, rows: NDArray[np.int64], moved: Array, P: Array) -> Array:
         """What c has to equal (t, JC): residuals, less what the expansion already accounts for."""
         Q, n = self.expansion.Q, len(self.expansion.X)
         wanted = (P - self.targets[rows]) @ Q
         wanted[:, :n] -= (self._old_P - self.expansion.targets) @ Q
-        curved = np.einsum("nab,tnb->tna", fisher(self._old_P, Q), self._from_optimum(rows, moved))
+        curved = np.einsum("nab,tnb->tna", self._old_curvature, self._from_optimum(rows, moved))
         wanted[:, :n] -= curved
         return wanted.reshape(len(rows), -1)
 
@@ -193,7 +204,7 @@ class Problems:
         Q, n = self.expansion.Q, len(self.expansion.X)
         t, J, K = at.log_P.shape
         M = fisher(np.exp(at.log_P).reshape(-1, K), Q).reshape(t, J, K - 1, K - 1)
-        M[:, :n] -= fisher(self._old_P, Q)
+        M[:, :n] -= self._old_curvature
         return M
 
     def _objective(self, at: _Point) -> Array:
@@ -202,7 +213,7 @@ class Problems:
         from_optimum = self._from_optimum(at.rows, at.moved)
         linear = np.einsum("tna,na->t", from_optimum, (self._old_P - self.expansion.targets) @ Q)
         curved = np.einsum(
-            "tna,nab,tnb->t", from_optimum, fisher(self._old_P, Q), from_optimum, optimize=True
+            "tna,nab,tnb->t", from_optimum, self._old_curvature, from_optimum, optimize=True
         )
         loss = -np.einsum("tjk,tjk->t", self.targets[at.rows], at.log_P)
         value: Array = loss - linear - 0.5 * curved - 0.5 * (at.c * at.moved).sum(axis=1)

@@ -50,7 +50,11 @@ class Preconditioner:
 
 
 def minimise(
-    objective: Objective, phi: Array, preconditioner: Preconditioner, tolerance: float, max_iter: int
+    objective: Objective,
+    phi: Array,
+    preconditioner: Preconditioner,
+    tolerance: float,
+    max_iter: int,
 ) -> tuple[Point, Preconditioner, int]:
     """From phi (m,) to max |grad F| <= ``tolerance``: the optimum, the next preconditioner, steps.
 

@@ -101,7 +101,7 @@ class Objective:
         mean = self._pulled(residual) / len(self.y)
         return (mean + self.rows(phi) * self.decay).ravel()
 
-    def hessian_product(self, P: Array, direction: Array) -> Array:
+    def hessian_product(self, P: Array, direction: Array) -> NDArray[np.floating]:
         """H times a direction (m,), without forming H: two products with X."""
         return self.curvature(P)(direction)
 
@@ -186,7 +186,8 @@ class Curvature:
         S *= self.share
         pulled = self.Q.T @ (S @ self.X)
         pulled += rows * self.decay
-        return pulled.ravel()
+        flat: NDArray[np.floating] = pulled.ravel()
+        return flat
 
 
 @dataclass(frozen=True)

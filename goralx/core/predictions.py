@@ -107,7 +107,9 @@ def pullback(X: NDArray[np.floating], G: Array) -> Array:
 def _difference(X: NDArray[np.floating], theta: Array) -> Array:
     """(theta_1 - theta_0) x (N,): two classes need one product."""
     w = theta[1] - theta[0]
-    return (X @ w[:-1].astype(X.dtype, copy=False)).astype(np.float64, copy=False) + w[-1]
+    product: Array = (X @ w[:-1].astype(X.dtype, copy=False)).astype(np.float64, copy=False)
+    product += w[-1]
+    return product
 
 
 def _logits(X: NDArray[np.floating], theta: Array, out: Array) -> None:

@@ -136,7 +136,7 @@ class SoftmaxFit(Predictor):
             share = n_shares * np.tile(objective.decay, self.n_classes - 1)
             A = self.n_labelled * objective.hessian(self._P)
             A[np.diag_indices(len(A))] += share
-            B = Factor.of(A).solve(np.eye(len(A)))
+            B = Factor.of(A).inverse()
             shift = -B @ (share * phi)
         log_P = objective.log_proba(phi)
         targets = np.eye(self.n_classes)[objective.y]
@@ -164,7 +164,7 @@ class SoftmaxFit(Predictor):
     def _covariance(self) -> Array:
         """(nH)^-1 (m, m): the posterior covariance of phi by Laplace's approximation."""
         factor = Factor.of(self.objective.hessian(self._P))
-        return factor.solve(np.eye(self.objective.size)) / self.n_labelled
+        return factor.inverse() / self.n_labelled
 
 
 def fit(

@@ -277,7 +277,7 @@ def test_a_parquet_file_is_converted_once_by_row_groups(table):
     before = (made / "X.npy").stat().st_mtime_ns
     on_disk(table, **options)
     assert (made / "X.npy").stat().st_mtime_ns == before
-    with pytest.raises(goralx.UnknownName, match="dataset.label=nothing"):
+    with pytest.raises(goralx.UnknownName, match="label=nothing"):
         on_disk(table, **{**options, "label": "nothing"})
 
 

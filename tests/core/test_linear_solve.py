@@ -26,6 +26,7 @@ systems = given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.floats(0, 6))
 def test_factor_solves(seed, m, log_condition):
     rng, A, b = system(seed, m, log_condition)
     factor = Factor.of(A.copy())
+    np.testing.assert_allclose(factor.inverse() @ A, np.eye(len(A)), atol=1e-8)
     several = rng.normal(size=(m, 3))
     for rhs in (b, several):
         x = factor.solve(rhs)
@@ -43,6 +44,7 @@ def test_factor_refuses_what_is_not_positive_definite():
 def test_conjugate_gradients_with_the_exact_factor(seed, m, log_condition):
     _, A, b = system(seed, m, log_condition)
     factor = Factor.of(A.copy())
+    np.testing.assert_allclose(factor.inverse() @ A, np.eye(len(A)), atol=1e-8)
     solution = conjugate_gradients(lambda s: A @ s, b, precondition=factor.solve, rtol=1e-9)
     assert solution.n_iter <= 3
     truth = np.linalg.solve(A, b)

@@ -84,9 +84,10 @@ def test_our_own_are_all_there():
         "batch": {"top", "sequential", "gumbel"},
         "model": {"softmax", "sklearn"},
         "tracker": {"mlflow", "csv"},
+        "engine": {"local", "dask"},
         "dataset": {
             *("digits", "breast_cancer", "wine", "iris", "synth2", "letter", "rt_polarity"),
-            *("csv", "npz", "openml"),
+            *("csv", "npy", "npz", "openml"),
         },
     }
     assert set(ours) == set(HOOKS)

@@ -1,0 +1,86 @@
+"""Measure goralx against its peers and the machine's limits: `python -m tests.benchmarks`.
+
+Prints a table and saves it as JSON. ``--smoke`` uses small synthetic sizes, where ratios mean
+little; ``--only 1 3`` measures some items. Needs the extra ``bench`` and GORALX_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import warnings
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from .measure import Row
+
+ITEMS = {
+    1: "whole_run", 2: "passes", 3: "fits", 4: "expected_error", 5: "command_line",
+    6: "second_order", 7: "large",
+}  # fmt: skip
+PACKAGES = ("goralx", "numpy", "scipy", "scikit-learn", "scikit-activeml", "mlflow")
+
+
+def table(rows: list[Row]) -> str:
+    """Aligned lines; the ratio is starred where it misses its target."""
+    lines = [("item", "what", "ours, s", "against", "s", "ratio", "target", "MB", "")]
+    for r in rows:
+        star = "" if r.met else " *"
+        lines.append(
+            (str(r.item), r.what, f"{r.ours:.3g}", r.other, f"{r.against:.3g}",
+             f"{r.ratio:.3g}{star}", f"{r.bound} {r.target:.3g}",
+             "" if r.peak_mb != r.peak_mb else f"{r.peak_mb:.0f}", r.note)
+        )  # fmt: skip
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip() for line in lines)
+
+
+def measure(items: list[int], smoke: bool) -> list[Row]:
+    rows: list[Row] = []
+    for item in items:
+        name = f"{__package__}.{ITEMS[item]}"
+        if importlib.util.find_spec(name) is None:
+            continue
+        for row in importlib.import_module(name).rows(smoke):
+            print(f"{row.what}: {row.ratio:.3g}", flush=True)
+            rows.append(row)
+    return rows
+
+
+def save(rows: list[Row], path: Path, smoke: bool) -> None:
+    """Everything measured, with the versions and the kind of machine it was measured on."""
+    found = [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows]
+    for row in found:
+        row["peak_mb"] = None if row["peak_mb"] != row["peak_mb"] else row["peak_mb"]
+    about = {
+        "smoke": smoke,
+        "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**about, "rows": found}, indent=2), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> list[Row]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="small synthetic sizes")
+    parser.add_argument("--only", type=int, nargs="*", choices=sorted(ITEMS), default=None)
+    parser.add_argument("--out", type=Path, default=Path("outputs/benchmarks.json"))
+    options = parser.parse_args(arguments)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows = measure(options.only or sorted(ITEMS), options.smoke)
+    save(rows, options.out, options.smoke)
+    print(f"\n{table(rows)}\n\n* misses its target · saved to {options.out}")
+    return rows
+
+
+if __name__ == "__main__":
+    main()
