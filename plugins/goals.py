@@ -45,6 +45,9 @@ class NegativeEntropy(goralx.LogitGoal):
     Favours models that are certain, right or wrong: reaching it can cost accuracy (Sec. 6.3).
     """
 
+    def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
+        return float(np.vdot(np.exp(log_P), log_P))
+
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
     ) -> tuple[float, Array]:
