@@ -48,6 +48,9 @@ class NegativeEntropy(goralx.LogitGoal):
 
     separable: ClassVar[bool] = True
 
+    def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
+        return float(np.vdot(np.exp(log_P), log_P))
+
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
     ) -> tuple[float, Array]:

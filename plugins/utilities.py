@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.special import log_softmax
+from numpy.typing import DTypeLike
 
 import goralx
 from goralx import (
@@ -31,6 +31,7 @@ from goralx import (
 )
 from goralx.core import implicit, influence
 from goralx.core.curvature import Expansion, parts, with_constant
+from goralx.core.predictions import log_softmax
 
 SECOND_ORDER: frozenset[str] = frozenset({"expansion"})
 
@@ -114,7 +115,7 @@ class Lookahead(goralx.UtilityEstimator):
             some = candidates.subset(np.arange(part.start, part.stop))
             S, residual, trust[part] = proximal(some, expansion)
             changes = implicit.steps(expansion, some.X, residual, S)
-            U[part] = scale * goal_changes(goal, seen, expansion, changes)
+            U[part] = scale * goal_changes(goal, seen, expansion, changes, np.float32)
         return Utilities(U, 0.0, trust)
 
 
@@ -165,20 +166,26 @@ def sampled(
 
 
 def goal_changes(
-    goal: PredictionGoal, reference: Reference, expansion: Expansion, changes: Array
+    goal: PredictionGoal,
+    reference: Reference,
+    expansion: Expansion,
+    changes: Array,
+    dtype: DTypeLike = np.float64,
 ) -> Array:
-    """tau(phi + d) - tau(phi) for changes d (n, K, m) of the parameters: (n, K)."""
-    rows, log_P = with_constant(reference.X), reference.log_P
+    """tau(phi + d) - tau(phi) for changes d (n, K, m) of the parameters: (n, K).
+
+    ``dtype`` is the precision of the changes of the logits; the logits themselves have all of it.
+    """
+    rows, log_P = with_constant(reference.X).astype(dtype, copy=False), reference.log_P
     n, K, m = changes.shape
     C = expansion.Q.shape[1]
     before = goal.measure(reference)
-    flat = changes.reshape(n * K * C, m // C)
+    flat = changes.reshape(n * K * C, m // C).astype(dtype, copy=False)
     tau = np.empty(n * K)
     for part in parts(n * K, C * len(rows)):
-        moved = rows @ flat[part.start * C : part.stop * C].T  # one product for many models
-        contrasts = moved.reshape(len(rows), -1, C)
-        for i, t in enumerate(range(part.start, part.stop)):
-            after = log_softmax(log_P + contrasts[:, i] @ expansion.Q.T, axis=1)
+        moved = flat[part.start * C : part.stop * C] @ rows.T  # one product for many models
+        for t, contrasts in enumerate(moved.reshape(-1, C, len(rows)), start=part.start):
+            after = log_softmax(log_P + (expansion.Q @ contrasts).T)
             tau[t] = goal.value(after, reference.X, reference.y)
     return tau.reshape(n, K) - before
 
