@@ -7,20 +7,15 @@ For plugins: the base classes below and `hookimpl`. As a program: ``python -m go
 from .components import (
     Array,
     BatchRule,
-    Candidates,
-    CurvedModel,
     Dataset,
     DesignGoal,
     Direction,
     FirstOrderEstimator,
-    FittedModel,
     Goal,
     LabelOperator,
     LogitGoal,
-    Model,
     PredictionGoal,
     Query,
-    Reference,
     Selection,
     Strategy,
     TrackedRun,
@@ -36,8 +31,10 @@ from .explanation import Explanation
 from .goal_utility import GoalOrientedUtility, Scores
 from .hookspecs import hookimpl
 from .library import explain, query, utilities
+from .models import CurvedModel, FittedModel, Model
 from .passes import Engine, Local, Portable
 from .registry import build
+from .samples import Candidates, Reference
 from .views import View
 
 __version__ = "0.1.0"

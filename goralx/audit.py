@@ -9,10 +9,12 @@ from typing import cast
 import numpy as np
 from scipy.stats import rankdata
 
-from .components import Array, Candidates, CurvedModel, DesignGoal, UtilityEstimator
+from .components import Array, DesignGoal, UtilityEstimator
 from .core import implicit
 from .errors import BadInput, RunWarning
 from .goal_utility import GoalOrientedUtility, Scores
+from .models import CurvedModel
+from .samples import Candidates
 
 METRICS = ("pearson", "spearman", "slope", "rmse", "overlap", "kappa")
 SHARE = 0.1  # of a run's time that audits may take unless asked for more
@@ -96,7 +98,7 @@ class Auditor:
         expansion = cast(CurvedModel, candidates.model).expansion(self.utility.model.regime)
         S, logits = expansion.leverage(part.X), expansion.shifted(part.X, part.log_P)
         residual = implicit.proximal_residual(logits, S, expansion.Q)
-        kappa = float(np.median(implicit.trust(expansion, residual, S)))
+        kappa = float(np.median(implicit.trust(residual, S, expansion.Q)))
         return {**found, "kappa": kappa}
 
     def warn(self, found: dict[str, float]) -> bool:

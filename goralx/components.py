@@ -8,213 +8,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .core import influence
-from .core.curvature import Expansion
-from .core.linear_solve import Solution
-from .data import Features, Instance, Labelled, Labels, Rows
+from .data import Features, Instance, Labels, Rows
 from .errors import BadInput, Incompatible
-from .passes import HERE, Engine, Predictor, Seen, Survey, pieces_of
-from .views import blocks, part
+from .samples import Candidates, Reference
 
 if TYPE_CHECKING:
     from .goal_utility import Scores
     from .record import RunInfo
 
 Array = NDArray[np.float64]
-
-
-class FittedModel(Protocol):
-    """A model at its optimum. Linear in nothing: a network may answer with vjp, jvp and CG."""
-
-    @property
-    def theta(self) -> Array:
-        """Parameters; (K, D) for softmax regression."""
-
-    @property
-    def n_labelled(self) -> int: ...
-
-    @property
-    def n_classes(self) -> int: ...
-
-    @property
-    def penalty_gradient(self) -> Array:
-        """Gradient of the penalty that one more sample brings along, in the shape of theta."""
-
-    def log_proba(self, X: Features) -> Array:
-        """log P(y | x): (N, K)."""
-
-    def pullback(self, X: Features, G: Array) -> Array:
-        """Jacobian of the logits, transposed, times G (N, K), summed over samples: as theta."""
-
-    def pushforward(self, X: Features, v: Array) -> Array:
-        """Derivative of the logits along v, up to a constant per row: (N, K)."""
-
-    def solve(self, g: Array) -> Solution:
-        """H^-1 g, H the mean Hessian of the training objective."""
-
-    def checkpoint(self) -> dict[str, Array]:
-        """Arrays from which `Model.restore` makes this very fit again, bit for bit."""
-
-
-class CurvedModel(FittedModel, Protocol):
-    """What a fit adds where its model has the capabilities "logit_variance" and "expansion"."""
-
-    def logit_variance(self, X: Features) -> Array:
-        """Posterior variance of each class-centred logit: (N, K)."""
-
-    def expansion(self, regime: str, n_new: int = 1) -> Expansion:
-        """The labelled set around its optimum, as ``n_new`` samples join it."""
-
-    def retrained(self, X_new: Features, y_new: Labels, regime: str) -> Array:
-        """Exact change of phi (T, m) as X_new (T, b, d) with y_new (T, b) join, for each of T."""
-
-    def inserted(self, x: Features, label: int | None, regime: str) -> CurvedModel:
-        """The fit as x (d,) under this label would leave it, without a refit or a checkpoint.
-
-        Without a label its curvature joins and theta stays, as if labels came as predicted.
-        """
-
-
-class TravellingModel(FittedModel, Protocol):
-    """What a fit adds where its model has the capability "predictor"."""
-
-    @property
-    def predictor(self) -> Predictor:
-        """Its predictions without its labelled samples: small enough to be sent elsewhere."""
-
-
-@runtime_checkable
-class Model(Protocol):
-    """Fits. ``capabilities`` names what its fits can do beyond `FittedModel`, see `CurvedModel`
-    and `TravellingModel`.
-
-    ``regime`` says what one more sample does to the penalty: under ``fixed_C`` lambda = 1/(nC)
-    shrinks as n grows, under ``fixed_lambda`` it stays and every sample brings its share (Eq. 6).
-    """
-
-    capabilities: ClassVar[frozenset[str]]
-
-    @property
-    def regime(self) -> str: ...
-
-    def fit(
-        self, labelled: Labelled, n_classes: int, previous: FittedModel | None = None
-    ) -> FittedModel:
-        """Fit to all labelled samples; ``previous`` was fit to the first of them."""
-
-    def restore(
-        self, labelled: Labelled, n_classes: int, arrays: Mapping[str, Array]
-    ) -> FittedModel: ...
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Samples seen through one fitted model: X (M, d), labels or None, and the predictions.
-
-    X may be a `View` of a file. ``asked`` are goals that will be measured here, ``slope_of`` the
-    one whose gradient will be asked for: those that are separable are worked out in the one pass
-    over X that gives the predictions, by ``engine``.
-    """
-
-    model: FittedModel
-    X: Features
-    y: Labels | None = None
-    asked: tuple[Goal, ...] = ()
-    slope_of: Goal | None = None
-    engine: Engine = HERE
-
-    @cached_property
-    def log_P(self) -> Array:
-        """log P(y | x), (M, K)."""
-        log_P = self._survey((), None, keep=True)
-        assert log_P is not None
-        return log_P
-
-    def value(self, goal: PredictionGoal) -> float:
-        """tau here, worked out once however many ask."""
-        if not goal.separable:
-            return goal.value(self.log_P, self.X, self.y)
-        if id(goal) not in self._found:
-            self._look(goal, self.slope_of)
-        return self._found[id(goal)][1]
-
-    def pulled(self, goal: LogitGoal) -> Array:
-        """Gradient of tau with respect to the model's parameters, in their shape."""
-        if not goal.separable:
-            return self.pull(self.gradient(goal)[1])
-        if id(goal) not in self._found or self._found[id(goal)][2] is None:
-            self._look(goal, goal)
-        pulled = self._found[id(goal)][2]
-        assert pulled is not None
-        return pulled
-
-    def gradient(self, goal: LogitGoal) -> tuple[float, Array]:
-        """tau here and its logit gradient (M, K), worked out once however many ask."""
-        if id(goal) not in self._gradients:
-            found = goal.value_and_logit_gradient(self.log_P, self.X, self.y)
-            self._gradients[id(goal)] = (goal, *found)
-        return self._gradients[id(goal)][1:]
-
-    def pull(self, G: Array) -> Array:
-        """The model's pullback of a logit gradient (M, K), summed block by block."""
-        cut = blocks(len(self.X))
-        total = self.model.pullback(self.X[cut[0]], G[cut[0]])
-        for block in cut[1:]:
-            total = total + self.model.pullback(self.X[block], G[block])
-        return total
-
-    def _look(self, goal: PredictionGoal, slope_of: Goal | None) -> None:
-        """Measure a goal, and in the same pass whatever else is known to be asked for."""
-        asked = [g for g in self.asked if isinstance(g, PredictionGoal) and g.separable]
-        goals = {id(g): g for g in asked if id(g) not in self._found}
-        goals[id(goal)] = goal
-        self._survey(tuple(goals.values()), slope_of, keep=not self.engine.remote)
-
-    def _survey(
-        self, goals: tuple[PredictionGoal, ...], slope_of: Goal | None, *, keep: bool
-    ) -> Array | None:
-        """One pass over the samples; what it finds is kept, log P is returned if it was asked."""
-        M, engine, known = len(self.X), self.engine, self.__dict__.get("log_P")
-        keep = keep and known is None
-        model: Predictor = self.model
-        if engine.remote:
-            model = cast(TravellingModel, self.model).predictor
-        own = next((goal for goal in goals if goal is slope_of), None)
-        survey = Survey(model, goals, own, keep)
-        samples = Seen(self.X, self.y, known)
-        log_P = np.empty((self.model.n_classes, M)).T if keep else None
-        values, slope, start = [0.0] * len(goals), None, 0
-        pieces = [samples.part(piece) for piece in pieces_of(M, engine)]
-        for found in chain.from_iterable(engine.map(survey, pieces, "measuring")):
-            shares = [found.size / M if g.reduction == "mean" else 1.0 for g in goals]
-            values = [t + w * v for t, w, v in zip(values, shares, found.values)]
-            if found.pulled is not None:
-                pulled = found.pulled * shares[[g is own for g in goals].index(True)]
-                slope = pulled if slope is None else slope + pulled
-            if log_P is not None:
-                log_P[start : start + found.size] = found.log_P
-            start += found.size
-        for goal, value in zip(goals, values):
-            self._found[id(goal)] = (goal, value, slope if goal is own else None)
-        if log_P is not None:
-            self.__dict__["log_P"] = log_P
-        return log_P
-
-    @cached_property
-    def _found(self) -> dict[int, tuple[Goal, float, Array | None]]:
-        return {}
-
-    @cached_property
-    def _gradients(self) -> dict[int, tuple[LogitGoal, float, Array]]:
-        return {}
 
 
 class Goal(ABC):
@@ -227,6 +36,10 @@ class Goal(ABC):
     reference: ClassVar[Literal["pool", "dev"]] = "pool"
     needs_model: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that it asks of the model."""
+    separable: ClassVar[bool] = False
+    """Whether each sample has its own share in tau, that depends on no other: then tau and gradient
+    of a large reference are put together (by ``reduction``) from those of its blocks. Of any other
+    goal everything is worked out at once, in memory."""
 
     @abstractmethod
     def measure(self, reference: Reference) -> float:
@@ -241,10 +54,6 @@ class PredictionGoal(Goal):
 
     reduction: ClassVar[Literal["sum", "mean"]] = "sum"
     """Over the reference: a sum grows with it, and is scaled when a part stands for the whole."""
-    separable: ClassVar[bool] = False
-    """Whether each sample has its own share in tau, that depends on no other: then tau and gradient
-    of a large reference are put together (by ``reduction``) from those of its blocks. Of any other
-    goal everything is worked out at once, in memory."""
 
     @abstractmethod
     def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
@@ -296,82 +105,6 @@ class DesignGoal(Goal):
         """By how much labelling each candidate, whatever its label, raises tau: (N,)."""
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """The pool samples that may be queried now, N of the M in the initial pool.
-
-    ``pool`` is the initial pool, ``rows`` (N,) its rows that are still unlabelled, ``labelled``
-    what the model was fit on, ``progress`` in [0, 1] how much of the budget is spent.
-    """
-
-    pool: Reference
-    rows: Rows
-    labelled: Labelled
-    progress: float
-    random_state: int = 0
-
-    @property
-    def model(self) -> FittedModel:
-        return self.pool.model
-
-    @cached_property
-    def X(self) -> Features:
-        """Features (N, d)."""
-        features: Features = part(self.pool.X, self.rows)
-        return features
-
-    @cached_property
-    def log_P(self) -> Array:
-        """log P(y | x), (N, K)."""
-        return taken(self.pool.log_P, self.rows)
-
-    def first_order(self, v: Array, penalty: float = 0.0) -> Array:
-        """U (N, K), to first order, where one more sample moves the parameters along v (Eqs 2-3).
-
-        ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
-        """
-        model, X, log_P, cut = self.model, self.pool.X, self.pool.log_P, blocks(len(self.pool.X))
-        ascending = bool((self.rows[1:] > self.rows[:-1]).all())
-        places = np.arange(len(self)) if ascending else np.argsort(self.rows, kind="stable")
-        rows = self.rows[places]
-        edges = np.searchsorted(rows, [*(block.start for block in cut), len(X)])
-        U = np.empty((model.n_classes, len(rows))).T
-
-        def score(i: int) -> None:
-            inside = slice(edges[i], edges[i + 1])
-            chosen, start = rows[inside], cut[i].start
-            if 2 * len(chosen) < cut[i].stop - start:
-                some, seen, chosen = X[chosen], taken(log_P, chosen), np.arange(len(chosen))
-            else:
-                some, seen, chosen = X[cut[i]], log_P[cut[i]], chosen - start
-            at = inside if ascending else places[inside]
-            U[at] = influence.of_samples(
-                chosen, seen, lambda part: model.pushforward(some[part], v), penalty
-            )
-
-        occupied = [i for i in range(len(cut)) if edges[i] < edges[i + 1]]
-        for _ in self.pool.engine.map(score, occupied, "scoring"):
-            pass
-        return U
-
-    def subset(self, positions: Rows) -> Candidates:
-        """Only the candidates at these positions."""
-        return replace(self, rows=self.rows[positions])
-
-    def inserted(self, position: int, label: int | None, regime: str) -> Candidates:
-        """The others, seen through the model as it would be were this one labelled so.
-
-        Asks "expansion" of the model. ``labelled`` stays: made-up labels are nobody's.
-        """
-        x = self.pool.X[self.rows[position]]
-        model = cast(CurvedModel, self.model).inserted(x, label, regime)
-        pool = replace(self.pool, model=model)
-        return replace(self, pool=pool, rows=np.delete(self.rows, position))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
 class LabelOperator(ABC):
     """l_y (Sec. 2.1): what to make of a utility that depends on a label nobody knows yet."""
 
@@ -401,8 +134,8 @@ class LabelOperator(ABC):
 class Utilities:
     """U (N, K), the relative error that solvers left in it, and how far it may be believed.
 
-    ``trust`` (N,) is kappa, the largest move of a candidate's own logits under any label, or None
-    where it was not worked out: below 0.05 first order is fine, above 2 only retraining is.
+    ``trust`` (N,) is kappa, the largest move of a candidate's own logits under any label, NaN where
+    it was not worked out, or None: below 0.05 first order is fine, above 2 only retraining is.
     """
 
     U: Array
@@ -592,11 +325,6 @@ class Tracker(Protocol):
 def has_logit_hessian(goal: Goal) -> bool:
     """Whether a goal overrides `LogitGoal.logit_hessian`."""
     return isinstance(goal, LogitGoal) and type(goal).logit_hessian is not LogitGoal.logit_hessian
-
-
-def taken(values: Array, rows: Rows) -> Array:
-    """Rows of values (M, K): (N, K), each class a contiguous column."""
-    return values.T[:, rows].T
 
 
 def top_b(utility: Array, b: int, rng: np.random.Generator) -> Rows:

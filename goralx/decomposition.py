@@ -16,19 +16,13 @@ from typing import Any, cast
 import numpy as np
 from scipy.special import log_softmax
 
-from .components import (
-    Array,
-    Candidates,
-    CurvedModel,
-    LogitGoal,
-    PredictionGoal,
-    Reference,
-    UtilityEstimator,
-)
+from .components import Array, LogitGoal, PredictionGoal, UtilityEstimator
 from .core import implicit, influence
 from .core.curvature import Expansion, with_constant
 from .data import Features
 from .errors import Incompatible
+from .models import CurvedModel
+from .samples import Candidates, Reference
 
 NODES = (4, 8, 16, 32, 64)
 """Of the quadrature along a change, the first that is exact enough is taken."""

@@ -19,18 +19,7 @@ import numpy as np
 
 from . import remote
 from .audit import METRICS, Auditor
-from .components import (
-    Array,
-    BatchRule,
-    Candidates,
-    FittedModel,
-    Goal,
-    Model,
-    Query,
-    Reference,
-    Selection,
-    Strategy,
-)
+from .components import Array, BatchRule, Goal, Query, Selection, Strategy
 from .data import Instance, Labelled, Labels, Oracle, Rows, streams
 from .errors import BadInput, Incompatible, RunWarning
 from .goal_utility import (
@@ -40,7 +29,9 @@ from .goal_utility import (
     check_model,
     goal_value,
 )
+from .models import FittedModel, Model
 from .passes import HERE, Engine
+from .samples import Candidates, Reference
 
 TRUST_QUANTILES = (0.5, 0.95, 1.0)
 CEILING = 20_000_000
@@ -409,7 +400,7 @@ def utility_metrics(utility: Array | None, scores: Scores | None) -> dict[str, f
     nothing = float("nan")
     kappa = [nothing] * len(TRUST_QUANTILES)
     if scores is not None and scores.trust is not None:
-        kappa = np.quantile(scores.trust, TRUST_QUANTILES).tolist()
+        kappa = np.nanquantile(scores.trust, TRUST_QUANTILES).tolist()
     return {
         **named,
         "utility/spread": scores.spread if scores is not None else nothing,

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from .audit import correlation
-from .components import Array, Candidates, DesignGoal, LabelOperator, Model, PredictionGoal
+from .components import Array, DesignGoal, LabelOperator, PredictionGoal
 from .data import Labels, Rows
 from .decomposition import contributions
 from .errors import Incompatible
 from .goal_utility import GoalOrientedUtility, Scores
+from .models import Model
 from .registry import registry
+from .samples import Candidates
 
 Classes = NDArray[Any]
 
@@ -150,7 +152,7 @@ def explain(
         rank=_ranks(seen.utility, seen.noise, places),
         n_ranked=len(ranked),
         n_candidates=len(candidates),
-        trust=None if seen.trust is None else seen.trust[places],
+        trust=_known(seen.trust, places),
         spread=seen.spread,
         noise=seen.noise,
         operator="" if design else operator,
@@ -214,3 +216,10 @@ def _agreement(utility: Array, in_use: Array, noise: float) -> float:
     if min(np.ptp(utility), np.ptp(in_use)) <= noise:
         return float("nan")
     return correlation(rankdata(utility), rankdata(in_use))
+
+
+def _known(trust: Array | None, places: Rows) -> Array | None:
+    """kappa at these places, None where it was worked out for none of them."""
+    if trust is None or np.isnan(trust[places]).all():
+        return None
+    return trust[places]

@@ -15,20 +15,19 @@ from . import remote
 from .components import (
     Array,
     BatchRule,
-    Candidates,
     DesignGoal,
     FirstOrderEstimator,
     Goal,
     LabelOperator,
     LogitGoal,
-    Model,
     PredictionGoal,
-    Reference,
     UtilityEstimator,
     has_logit_hessian,
 )
 from .data import Labelled, Labels, Rows
 from .errors import BadInput, Incompatible
+from .models import Model
+from .samples import Candidates, Reference
 
 FIT_NOISE = 1e-8
 """The fit's gradient tolerance: utilities are not determined any further than that."""

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
         Dataset,
         Goal,
         LabelOperator,
-        Model,
         Strategy,
         Tracker,
         UtilityEstimator,
     )
     from .experiment import Round
+    from .models import Model
     from .passes import Engine
 
 hookspec = pluggy.HookspecMarker("goralx")

@@ -11,24 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import explanation
-from .components import (
-    Array,
-    BatchRule,
-    Candidates,
-    Goal,
-    LabelOperator,
-    Model,
-    Query,
-    Reference,
-    Strategy,
-    UtilityEstimator,
-)
+from .components import Array, BatchRule, Goal, LabelOperator, Query, Strategy, UtilityEstimator
 from .data import Features, Labelled, Rows, as_features, check_finite, plain_labels
 from .errors import BadInput
 from .experiment import VacuousUtility
 from .explanation import Explanation
 from .goal_utility import GoalOrientedUtility
+from .models import Model
 from .registry import registry
+from .samples import Candidates, Reference
 
 KINDS: dict[str, Any] = {
     "goal": Goal,

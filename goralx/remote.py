@@ -15,20 +15,17 @@ import numpy as np
 from .components import (
     Array,
     BatchRule,
-    Candidates,
     Direction,
     FirstOrderEstimator,
-    FittedModel,
     Goal,
     LabelOperator,
-    Model,
     PredictionGoal,
-    Reference,
-    TravellingModel,
 )
 from .data import Instance, Labelled, Labels, Rows
 from .errors import Incompatible
+from .models import FittedModel, Model, TravellingModel
 from .passes import Predictor, pieces_of
+from .samples import Candidates, Reference
 from .views import View, part
 
 if TYPE_CHECKING:

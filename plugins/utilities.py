@@ -12,7 +12,7 @@ utility        a candidate costs           believe it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -40,8 +40,36 @@ SECOND_ORDER: frozenset[str] = frozenset({"expansion"})
 class Influence(goralx.FirstOrderEstimator):
     """First order, the paper's (Eqs 2-3): one solve, then one matrix product for every label.
 
-    Ranks well and overstates, the more so the fewer labels there are and the weaker the penalty.
+    Ranks well and overstates, the more so the fewer labels there are and the weaker the penalty:
+    on 384-dimensional text with 50 labels and C = 0.1 errors are 1 to 4 standard deviations of the
+    exact utilities at rank correlations of .6 to .98, on 26 letters with 300 labels 1 to 2 at .8 to
+    .9. ``kappa`` candidates, drawn in each round, say how far it may be believed (0: none).
     """
+
+    kappa: int = 8
+
+    def __post_init__(self) -> None:
+        if self.kappa < 0:
+            raise BadInput(f"utility.kappa={self.kappa}; allowed: 0 (none) or more candidates")
+
+    def utilities(
+        self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
+    ) -> Utilities:
+        estimate = super().utilities(candidates, goal, reference, regime=regime)
+        return replace(estimate, trust=self._trust(candidates))
+
+    def _trust(self, candidates: Candidates) -> Array | None:
+        """kappa (N,) of some candidates, with the curvature that the fit has at hand."""
+        leverage = getattr(candidates.model, "leverage", None)
+        if leverage is None or self.kappa == 0:
+            return None
+        rng = np.random.default_rng([candidates.random_state, candidates.model.n_labelled])
+        drawn = np.sort(rng.permutation(len(candidates))[: self.kappa])
+        some = candidates.subset(drawn)
+        S, Q = leverage(some.X)
+        kappa = np.full(len(candidates), np.nan)
+        kappa[drawn] = implicit.trust(implicit.proximal_residual(some.log_P, S, Q), S, Q)
+        return kappa
 
     def direction(self, goal: LogitGoal, reference: Reference, *, regime: str) -> Direction:
         model = reference.model
@@ -55,8 +83,9 @@ class Influence(goralx.FirstOrderEstimator):
 class Implicit(goralx.UtilityEstimator):
     """The new sample's loss kept exact, labelled set and goal to second order.
 
-    No pass over the reference for a candidate. With many classes or a large pool, ``screen`` looks
-    only at the candidates that influence ranks best.
+    On the data above .001 to .17 standard deviations at .99 and more with two classes, .2 to .7 at
+    .84 to .98 with 26. No pass over the reference for a candidate. With many classes or a large
+    pool, ``screen`` looks only at the candidates that influence ranks best.
     """
 
     needs_model: ClassVar[frozenset[str]] = SECOND_ORDER
@@ -88,7 +117,8 @@ class Implicit(goralx.UtilityEstimator):
 class Lookahead(goralx.UtilityEstimator):
     """The proximal step of `Implicit`, a correction, and the goal itself where that leads.
 
-    For any goal, differentiable or not.
+    For any goal, differentiable or not. On the data above .001 to .006 standard deviations at 1.000
+    with two classes, .03 to .5 at .93 to 1 with 26.
 
     Each candidate and label costs a pass over the reference: ``reference_size`` takes that many of
     it at random (sums are scaled up), ``screen`` bounds the candidates.
@@ -195,7 +225,7 @@ def proximal(candidates: Candidates, expansion: Expansion) -> tuple[Array, Array
     S = expansion.leverage(candidates.X)
     logits = expansion.shifted(candidates.X, candidates.log_P)
     residual = implicit.proximal_residual(logits, S, expansion.Q)
-    return S, residual, implicit.trust(expansion, residual, S)
+    return S, residual, implicit.trust(residual, S, expansion.Q)
 
 
 def check_positive(option: str, value: int | None) -> None:

@@ -11,13 +11,9 @@ import numpy as np
 
 from goralx.components import (
     Array,
-    Candidates,
-    CurvedModel,
     Goal,
     LabelOperator,
-    Model,
     PredictionGoal,
-    Reference,
     Utilities,
     UtilityEstimator,
 )
@@ -25,6 +21,8 @@ from goralx.core.retraining import predictions
 from goralx.data import Features, Instance, Labelled, Labels
 from goralx.errors import BadInput, Incompatible
 from goralx.goal_utility import GoalOrientedUtility, goal_reference
+from goralx.models import CurvedModel, Model
+from goralx.samples import Candidates, Reference
 
 from .batches import Windows, labelling_index, labellings, of_batches, sliding_windows
 from .numbers import Comparison

@@ -121,12 +121,13 @@ def _third_order(expansion: Expansion, changes: Array) -> Array:
     return third
 
 
-def trust(expansion: Expansion, residual: Array, S: Array) -> Array:
+def trust(residual: Array, S: Array, Q: Array) -> Array:
     """kappa(x) (N,): the largest move of x's own logits, over labels and classes, |S r*|.
 
-    Below about 0.05 first order may be believed, below 0.6 this module; above 2 retrain.
+    From the proximal ``residual`` (N, K, K) and leverages S (N, K-1, K-1). Below about 0.05 first
+    order may be believed, below 0.6 this module; above 2 retrain.
     """
-    moved = np.einsum("nij,nyj->nyi", S, residual @ expansion.Q) @ expansion.Q.T
+    moved = np.einsum("nij,nyj->nyi", S, residual @ Q) @ Q.T
     kappa: Array = np.abs(moved).max(axis=(1, 2))
     return kappa
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import retraining
-from .curvature import Expansion, logit_variance
+from .curvature import Expansion, logit_variance, quadratic_form
 from .fantasy import Fantasy
 from .linear_solve import Array, Factor, Solution, refined
 from .newton import Preconditioner, minimise
@@ -84,6 +84,14 @@ class SoftmaxFit(Predictor):
     def logit_variance(self, X: NDArray[np.floating]) -> Array:
         """Posterior variance of each class-centred logit, by Laplace's approximation: (N, K)."""
         return logit_variance(X, self._covariance, self.objective.Q)
+
+    def leverage(self, X: NDArray[np.floating]) -> tuple[Array, Array]:
+        """About the leverages S(x) (N, K-1, K-1) of X (N, d), and the contrasts Q they are in.
+
+        With the preconditioner's inverse, of an earlier round's curvature: for free, and near.
+        """
+        inverse = self.preconditioner.inverse.astype(np.float64) / self.n_labelled
+        return quadratic_form(X, inverse), self.objective.Q
 
     def expansion(self, regime: str, n_new: int = 1) -> Expansion:
         """The labelled set's summed objective around its optimum, as ``n_new`` samples join it.
@@ -191,6 +199,8 @@ def fit(
         phi = objective.phi(previous.theta)
         preconditioner = previous.preconditioner
     there, preconditioner, n_iter = minimise(objective, phi, preconditioner, tolerance, max_iter)
+    if previous is None:  # the way was long; what comes next starts from here
+        preconditioner = Preconditioner.at(there)
     theta = objective.theta(there.phi)
     return SoftmaxFit(theta, objective, preconditioner, there.norm, n_iter)
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from goralx.components import Array, Candidates, FittedModel, Reference
+from goralx.components import Array
 from goralx.data import Labelled, Rows
 from goralx.errors import BadInput, Incompatible
 from goralx.experiment import Experiment
 from goralx.explanation import Explanation, explain, operators_beside
+from goralx.models import FittedModel
 from goralx.record import Record, RunInfo, read_summary
+from goralx.samples import Candidates, Reference
 from goralx.storage import read_csv
 
 N_SAMPLES = 10

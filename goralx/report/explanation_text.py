@@ -87,7 +87,7 @@ def _worth(explained: ExplainedRound) -> str:
         label = int(e.shown[i])
         best = np.argsort(-e.U[i], kind="stable")[: N_LABELS - 1].tolist()
         shown = best if label in best else [*best, label]
-        trust = [] if e.trust is None else [f"{e.trust[i]:.2g}"]
+        trust = [] if e.trust is None else ["-" if np.isnan(e.trust[i]) else f"{e.trust[i]:.2g}"]
         cells = [str(sample), str(e.classes[label]), predicted(explained, e.P[i]), utility[i],
                  ranked(e.rank[i]), *trust]  # fmt: skip
         labels = "   ".join(f"{e.classes[y]} {U[i * len(e.classes) + y].strip()}" for y in shown)

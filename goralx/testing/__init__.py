@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ..components import BatchRule, Dataset, Goal, LabelOperator, Model, Strategy, UtilityEstimator
+from ..components import BatchRule, Dataset, Goal, LabelOperator, Strategy, UtilityEstimator
 from ..errors import unknown_name
+from ..models import Model
 from . import batch_rules, common, datasets, goals, label_operators, models, strategies, utilities
 from .common import Check
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-from ..components import Array, FittedModel, Model
+from ..components import Array
 from ..data import Features, Labelled
+from ..models import FittedModel, Model
 from .common import Check, require_array, require_close, untouched
 from .scenario import labelled
 

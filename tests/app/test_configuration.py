@@ -18,10 +18,10 @@ from omegaconf.errors import ValidationError
 
 import goralx
 from goralx import configuration, registry
-from goralx.components import Candidates, Reference
 from goralx.configuration import node_type, plain, prepare
 from goralx.experiment import Experiment, Stop
 from goralx.registry import HOOKS, Component
+from goralx.samples import Candidates, Reference
 
 CONF = configuration.config_folder()
 OWN = sorted(

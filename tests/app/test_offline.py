@@ -40,8 +40,6 @@ def test_a_tracked_run_opens_no_socket(tmp_path, store):
 
 
 def test_the_watch_sees_a_socket(tmp_path):
-    reach = (
-        "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
-    )
+    reach = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
     done = watched(tmp_path, ["--version"], before=reach)
     assert "socket.connect" in done.stdout

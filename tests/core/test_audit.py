@@ -11,8 +11,8 @@ from scipy import stats
 
 import goralx
 from goralx.audit import METRICS, Audit, Auditor, Untrusted, agreement
-from goralx.components import Candidates, Reference
 from goralx.registry import registry
+from goralx.samples import Candidates, Reference
 from tests.app import runs
 
 

@@ -128,7 +128,8 @@ def test_estimates_against_refits(K, regime, name):
     """In standard deviations of the exact utilities; influence has tenths to ones here."""
     world, goal = World(K, n=200), build("goal", name)
     exact = world.exact(goal, regime)
-    from goralx.components import Candidates, Labelled, Reference
+    from goralx.data import Labelled
+    from goralx.samples import Candidates, Reference
 
     pool = Reference(world.fit, world.candidates)
     asked = Candidates(pool, np.arange(8), Labelled(world.X, world.y), 0.0)
@@ -172,7 +173,7 @@ def test_the_step_is_right_to_one_order_more_than_the_proximal_one():
 def test_kappa_is_the_largest_move_of_a_candidates_own_logits(K):
     world = World(K)
     expansion, S, residual = world.proximal("fixed_C")
-    kappa = implicit.trust(expansion, residual, S)
+    kappa = implicit.trust(residual, S, expansion.Q)
     x = world.candidates[0]
     step = [
         expansion.B @ np.outer(expansion.Q.T @ r, np.append(x, 1.0)).ravel() for r in residual[0]

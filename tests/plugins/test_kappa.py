@@ -1,0 +1,43 @@
+"""How far first order goes is said in every round, by the candidates that influence drew for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import goralx
+from goralx.core import implicit
+from tests.problems import build, experiment, instance
+
+
+def test_kappa_is_logged_in_every_round_that_scores():
+    rounds = list(experiment(instance(), n_queries=20, batch_size=5).rounds())
+    for round in rounds[:-1]:
+        assert round.metrics["trust/kappa_q050"] > 0
+        assert round.metrics["trust/kappa_q100"] >= round.metrics["trust/kappa_q050"]
+    assert np.isnan(rounds[-1].metrics["trust/kappa_q050"])
+
+
+def test_it_is_near_that_of_the_fits_own_curvature_and_covers_as_many_as_asked():
+    made = experiment(instance())
+    model = made.model.fit(made.instance.labelled(made.instance.init), made.instance.n_classes)
+    pool = goralx.Reference(model, made.instance.pool_X)
+    rows = np.arange(len(pool.X))
+    asked = goralx.Candidates(pool, rows, made.instance.labelled(made.instance.init), 0.0)
+    found = build("utility", "influence", kappa=6).utilities(
+        asked, build("goal", "ent"), pool, regime="fixed_C"
+    )
+    drawn = np.flatnonzero(~np.isnan(found.trust))
+    assert len(drawn) == 6
+    expansion = model.expansion("fixed_C")
+    some = asked.subset(drawn)
+    S = expansion.leverage(some.X)
+    exact = implicit.trust(implicit.proximal_residual(some.log_P, S, expansion.Q), S, expansion.Q)
+    assert found.trust[drawn] == pytest.approx(exact, rel=0.5)
+    none = build("utility", "influence", kappa=0)
+    assert none.utilities(asked, build("goal", "ent"), pool, regime="fixed_C").trust is None
+
+
+def test_a_negative_number_is_refused():
+    with pytest.raises(goralx.BadInput, match=r"utility\.kappa=-1"):
+        build("utility", "influence", kappa=-1)
