@@ -21,12 +21,15 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .measure import Row
+
 K, D, LABELLED, ROUNDS = 10, 384, 500, 3
 SIZES = (100_000, 300_000, 1_000_000)
-SMOKE_SIZES = (20_000, 40_000)
+SMOKE_SIZES, SMOKE_D = (20_000, 40_000), 32
 COLUMNS = ("fit", "pass 1", "solve", "pass 2", "select", "passes+select")
 
 
@@ -68,7 +71,7 @@ def anonymous() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
-def measure(folder: Path, size: int, where: str) -> dict[str, float]:
+def measure(folder: Path, size: int, where: str) -> dict[str, Any]:
     """Rounds over the first ``size`` samples, in memory or on disk; medians by step."""
     import goralx
     from goralx.large_files import open_matrix
@@ -115,7 +118,7 @@ def measure(folder: Path, size: int, where: str) -> dict[str, float]:
     }  # fmt: skip
 
 
-def alone(folder: Path, size: int, where: str) -> dict[str, float]:
+def alone(folder: Path, size: int, where: str) -> dict[str, Any]:
     """`measure` in a process of its own."""
     words = [sys.executable, "-m", "tests.benchmarks.large", "--one", str(folder), str(size), where]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -125,7 +128,7 @@ def alone(folder: Path, size: int, where: str) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
-def table(rows: list[dict[str, float]]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """Seconds of a round by step, time a sample against memory's, peak memory."""
     base = next(row for row in rows if row["where"] == "memory")
     per_sample = base["passes+select"] / base["size"]
@@ -141,6 +144,40 @@ def table(rows: list[dict[str, float]]) -> str:
     return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(line, widths)) for line in lines)
 
 
+def scaled(smoke: bool, repeats: int) -> list[dict[str, Any]]:
+    """Medians over ``repeats`` processes a size, the sizes in turn; first the one in memory."""
+    sizes, d = (SMOKE_SIZES, SMOKE_D) if smoke else (SIZES, D)
+    jobs = [(sizes[0], "memory"), *((size, "disk") for size in sizes)]
+    found: dict[tuple[int, str], list[dict[str, Any]]] = {job: [] for job in jobs}
+    with tempfile.TemporaryDirectory(prefix="goralx-large-") as name:
+        generate(Path(name), max(sizes), d)
+        for _ in range(1 if smoke else repeats):
+            for job in jobs:
+                found[job].append(alone(Path(name), *job))
+    for size in sizes:
+        agree = {run["checksum"] for job in jobs if job[0] == size for run in found[job]}
+        assert len(agree) == 1, f"{size}: memory and disk chose differently"
+    numbers = (*COLUMNS, "peak_mb")
+    return [
+        {**runs[0], **{key: statistics.median(run[key] for run in runs) for key in numbers}}
+        for runs in found.values()
+    ]
+
+
+def rows(smoke: bool) -> list[Row]:
+    """Time a sample on disk against the same in memory."""
+    base, *others = scaled(smoke, 3)
+    each = 1e6 * base["passes+select"] / base["size"]
+    return [
+        Row(
+            7, f"{row['size']:,} x {SMOKE_D if smoke else D} on disk, 1e6 samples",
+            1e6 * row["passes+select"] / row["size"], f"{base['size']:,} in memory", each, 1.5,
+            peak_mb=row["peak_mb"], note=f"MB of a file of {row['array_mb']:.0f}",
+        )
+        for row in others
+    ]  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--smoke", action="store_true", help="small sizes")
@@ -152,27 +189,10 @@ def main() -> None:
         folder, size, where = given.one
         print(json.dumps(measure(Path(folder), int(size), where)))
         return
-    sizes, d = (SMOKE_SIZES, 32) if given.smoke else (SIZES, D)
-    with tempfile.TemporaryDirectory(prefix="goralx-large-") as name:
-        folder = Path(name)
-        generate(folder, max(sizes), d)
-        jobs = [(sizes[0], "memory"), *((size, "disk") for size in sizes)]
-        found: dict[tuple[int, str], list[dict[str, float]]] = {job: [] for job in jobs}
-        for _ in range(1 if given.smoke else given.repeats):  # interleaved
-            for job in jobs:
-                found[job].append(alone(folder, *job))
-    for (size, _), runs in found.items():
-        agree = {run["checksum"] for job in jobs if job[0] == size for run in found[job]}
-        assert len(agree) == 1, f"{size}: memory and disk chose differently"
-        assert runs
-    numbers = (*COLUMNS, "peak_mb")
-    rows = [
-        {**runs[0], **{key: statistics.median(run[key] for run in runs) for key in numbers}}
-        for runs in found.values()
-    ]
-    print(table(rows))
+    found = scaled(given.smoke, given.repeats)
+    print(table(found))
     if given.save:
-        given.save.write_text(json.dumps(rows, indent=2))
+        given.save.write_text(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ pytest.importorskip("sklearn")
 from . import __main__ as benchmarks
 
 
-@pytest.mark.parametrize("item", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("item", [1, 2, 3, 4, 6, 7])
 def test_an_item_is_measured_and_saved(item, tmp_path, capsys):
     rows = benchmarks.main(["--smoke", "--only", str(item), "--out", str(tmp_path / "b.json")])
     saved = json.loads((tmp_path / "b.json").read_text())
