@@ -83,9 +83,9 @@ class Influence(goralx.FirstOrderEstimator):
 class Implicit(goralx.UtilityEstimator):
     """The new sample's loss kept exact, labelled set and goal to second order.
 
-    Where `Influence` was measured: .001 to .17 standard deviations at .99 and more with two classes,
-    .2 to .7 at .84 to .98 with 26. No pass over the reference for a candidate. With many classes or a large
-    pool, ``screen`` looks only at the candidates that influence ranks best.
+    Where `Influence` was measured: .001 to .17 standard deviations at .99 and more with two
+    classes, .2 to .7 at .84 to .98 with 26. No pass over the reference for a candidate. With many
+    classes or a large pool, ``screen`` looks only at the candidates that influence ranks best.
     """
 
     needs_model: ClassVar[frozenset[str]] = SECOND_ORDER
