@@ -1,8 +1,8 @@
 """The mathematics of goal-oriented active learning, on numpy and scipy alone.
 
 Read in this order: ``predictions``, ``objective`` and ``newton`` (the model and its fit, Eqs 6-7),
-``linear_solve`` (H^-1 g), ``softmax_regression`` (the fitted model that utilities ask), ``influence``
-(what a label would be worth, Eqs 2-3); then beyond first order: ``curvature``, ``implicit``,
+``linear_solve`` (H^-1 g), ``softmax_regression`` (the fitted model that utilities ask),
+``influence`` (what a label would be worth, Eqs 2-3); then beyond first order: ``curvature``, ``implicit``,
 ``retraining`` with ``dual_newton``, and ``fantasy`` (a model with one more sample, for batches).
 
 Notation, the same in every module:
