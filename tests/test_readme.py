@@ -20,10 +20,15 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def commands() -> list[str]:
-    lines = [line for block in blocks("bash") for line in block.strip().splitlines()]
-    parts = [part.strip() for line in lines for part in line.split("&&")]
-    return [p for p in parts if not p.startswith((*INSTALLING, *ELSEWHERE))]
+def scripts() -> list[str]:
+    """Each block without what installs or serves: its commands build on one another."""
+    kept = []
+    for block in blocks("bash"):
+        parts = [part.strip() for line in block.splitlines() for part in line.split("&&")]
+        wanted = [p for p in parts if p and not p.startswith((*INSTALLING, *ELSEWHERE))]
+        if wanted:
+            kept.append("\n".join(wanted))
+    return kept
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +42,12 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", commands())
-def test_command(command, place):
-    scripts = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": scripts + os.pathsep + os.environ["PATH"]}
+@pytest.mark.parametrize("script", scripts())
+def test_commands(script, place):
+    programs = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": programs + os.pathsep + os.environ["PATH"]}
     done = subprocess.run(
-        ["bash", "-c", command], cwd=place, env=environment, capture_output=True, text=True
+        ["bash", "-ec", script], cwd=place, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
