@@ -44,7 +44,8 @@ class Factor:
 
     def solve(self, b: Array) -> Array:
         """A^-1 b for b of shape (m,) or (m, r)."""
-        return cho_solve((self.cholesky, True), b, check_finite=False)
+        solved: Array = cho_solve((self.cholesky, True), b, check_finite=False)
+        return solved
 
     def inverse(self) -> Array:
         """A^-1 (m, m), at a third of the cost of solving for every column."""
