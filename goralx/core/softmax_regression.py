@@ -88,9 +88,10 @@ class SoftmaxFit(Predictor):
     def leverage(self, X: NDArray[np.floating]) -> tuple[Array, Array]:
         """About the leverages S(x) (N, K-1, K-1) of X (N, d), and the contrasts Q they are in.
 
-        With the preconditioner's inverse, of an earlier round's curvature: for free, and near.
+        With the preconditioner's inverse, for free: the summed curvature of the samples that it was
+        made from, in an earlier round. They are fewer, so that S is over- rather than understated.
         """
-        inverse = self.preconditioner.inverse.astype(np.float64) / self.n_labelled
+        inverse = self.preconditioner.inverse.astype(np.float64) / self.preconditioner.rows
         return quadratic_form(X, inverse), self.objective.Q
 
     def expansion(self, regime: str, n_new: int = 1) -> Expansion:

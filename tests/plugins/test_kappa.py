@@ -38,6 +38,25 @@ def test_it_is_near_that_of_the_fits_own_curvature_and_covers_as_many_as_asked()
     assert none.utilities(asked, build("goal", "ent"), pool, regime="fixed_C").trust is None
 
 
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_an_earlier_rounds_curvature_does_not_understate_it(n_classes):
+    """More features than labels at first, so that the penalty's share decides."""
+    made = instance(n_classes=n_classes, pool=150, init=8, d=30, dev=0)
+    model = build("model", "softmax", C=0.1)
+    fit, ratios, stale = None, [], 0
+    for n in range(0, 100, 10):
+        labelled = made.labelled(np.concatenate([made.init, made.pool[:n]]))
+        fit = model.fit(labelled, n_classes, previous=fit)
+        stale += fit.preconditioner.rows < fit.n_labelled
+        X = made.X[made.test]
+        S, _ = fit.leverage(X)
+        exact = fit.expansion("fixed_C").leverage(X)
+        ratios += list(np.trace(S, axis1=1, axis2=2) / np.trace(exact, axis1=1, axis2=2))
+    assert stale > 0
+    assert min(ratios) > 0.9
+    assert max(ratios) < 5.0
+
+
 def test_a_negative_number_is_refused():
     with pytest.raises(goralx.BadInput, match=r"utility\.kappa=-1"):
         build("utility", "influence", kappa=-1)
