@@ -3,7 +3,8 @@
 Read in this order: ``predictions``, ``objective`` and ``newton`` (the model and its fit, Eqs 6-7),
 ``linear_solve`` (H^-1 g), ``softmax_regression`` (the fitted model that utilities ask),
 ``influence`` (what a label would be worth, Eqs 2-3); then beyond first order: ``curvature``,
-``implicit``, ``retraining`` with ``dual_newton``, and ``fantasy`` (a model with one more sample).
+``implicit``, ``retraining`` with ``link``, ``span`` and ``dual_newton``, and ``fantasy`` (a model
+with one more sample).
 
 Notation, the same in every module:
 

@@ -1,70 +1,140 @@
 """Exact retraining, many labelled sets at once: what every estimate is held against.
 
 Each problem is the labelled set plus b samples under given labels. With A the curvature of what
-was labelled (`curvature.Expansion`), the retrained optimum is phi + d0 - B U c, where U stacks the
-n + b samples and c is one small vector for each: the representer theorem, around the old optimum.
-Newton's method in c (`dual_newton`) costs the same for any number of features.
+was labelled, B its inverse and d0 the pull of the penalty (`curvature`), the retrained optimum is
+phi + d0 - B U c, where U stacks the n + b samples and c is one small vector for each: the
+representer theorem, around the old optimum. Newton's method in c (`dual_newton`) asks only for the
+leverages U'BU, which `span` has for any number of features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .curvature import Expansion, parts, with_constant
-from .dual_newton import Problems, log_softmax
+from .dual_newton import Problems
 from .linear_solve import Array
+from .link import Link, log_softmax
+from .objective import Objective
+from .span import Span
 
 
 def retrained(
-    expansion: Expansion,
+    objective: Objective,
+    phi: Array,
     X_new: NDArray[np.floating],
     y_new: NDArray[np.int64],
     *,
+    n_shares: int,
     tolerance: float = 1e-10,
 ) -> Array:
-    """Change of phi (T, m) as problem t's samples X_new[t] (b, d) join under labels y_new[t] (b,).
+    """Change of phi (T, m), optimal for ``objective``, as X_new[t] (b, d) join under y_new[t] (b,).
 
-    X_new (1, b, d) are the same samples in every problem. Exact: no residual further than
-    ``tolerance`` from its fixed point. Raises `NotConverged` rather than return less.
+    X_new (1, b, d) are the same samples in every problem. ``n_shares`` is how many samples' penalty
+    they bring along. Exact: no residual further than ``tolerance`` from its fixed point, Euclidean.
+    Raises `NotConverged` rather than return less.
     """
+    labelled = _Labelled.of(objective, phi, n_shares)
     T, b = y_new.shape
-    n, K = expansion.log_P.shape
-    J, C, D = n + b, K - 1, expansion.X.shape[1]
-    common = len(X_new) == 1
-    new = with_constant(X_new.reshape(-1, D - 1)).reshape(-1, b, D)
-    logits_old = expansion.shifted(expansion.X[:, :-1], expansion.log_P)
-    logits_new = (new @ (expansion.phi + expansion.shift).reshape(C, D).T) @ expansion.Q.T
-    blocks = expansion.B.reshape(C, D, C, D)
-    B_old = np.tensordot(expansion.X, blocks, axes=(1, 3))  # (n, j, D, k): B U of what was labelled
-    S_old = np.tensordot(B_old, expansion.X, axes=(2, 1)).transpose(3, 1, 0, 2)
-    changes = np.empty((T, C * D))
-    for part in parts(T, 4 * J * K + C * D + b * C * (C * D + n * C) * (not common)):
-        t = part.stop - part.start
-        own = slice(None) if common else part
-        x = new[own]
-        logits = np.empty((t, J, K))
-        logits[:, :n], logits[:, n:] = logits_old, logits_new[own]
-        targets = np.empty((t, J, K))
-        targets[:, :n], targets[:, n:] = expansion.targets, np.eye(K)[y_new[part]]
-        B_new = np.tensordot(x.reshape(-1, D), blocks, axes=(1, 3)).reshape(-1, b, C, D, C)
-        between = np.einsum("tijdk,nd->tnjik", B_new, expansion.X, optimize=True)
-        among = np.einsum("tijdk,tmd->tmjik", B_new, x, optimize=True)
-        problem = Problems(
-            S_old.reshape(n * C, n * C),
-            between.reshape(-1, n * C, b * C),
-            among.reshape(-1, b * C, b * C),
-            logits,
-            targets,
-            expansion,
+    common = labelled.joined_by(X_new) if len(X_new) == 1 else None
+    changes = np.empty((T, objective.size))
+    for part in parts(T, ((len(objective.y) + b) * objective.Q.shape[1]) ** 2 + b * len(phi)):
+        joining = common or labelled.joined_by(X_new[part])
+        changes[part] = labelled.change(joining, objective.Q[y_new[part]], tolerance)
+    return changes
+
+
+@dataclass(frozen=True)
+class _Joining:
+    """New samples of t problems, or (1, ...) the same in each.
+
+    Their coordinates ``inside`` the span (t, b, q) and ``off`` it (t, b, d), contrasts ``s``
+    (t, b, C) at d0, leverages ``between`` (t, bC, nC) them and the labelled, and ``among`` them.
+    """
+
+    inside: Array
+    off: Array
+    s: Array
+    between: Array
+    among: Array
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """What all problems share.
+
+    ``theta`` (C, D) is phi + d0, where the labelled samples, ``inside`` their span (n, q), have
+    contrasts ``s`` (n, C); ``H`` (n, C, C) is their curvature at phi, and ``offset`` (n, C) their
+    mean there less what H makes of d0. ``reach`` (q, C, n, C) is B U and ``among`` U'B U.
+    """
+
+    link: Link
+    span: Span
+    d0: Array
+    theta: Array
+    inside: Array
+    s: Array
+    H: Array
+    offset: Array
+    reach: Array
+    among: Array
+
+    @classmethod
+    def of(cls, objective: Objective, phi: Array, n_shares: int) -> _Labelled:
+        link, X, rows = Link(objective.Q), objective.X, objective.rows(phi)
+        n, C = len(X), len(rows)
+        before = X @ rows.T
+        H = link.curvature(before)
+        span = Span.of(X, H, (n + n_shares) * objective.decay)
+        inside, off = span.split(n_shares * objective.decay * rows)
+        d0 = -span.times_B(inside[None], off[None])[0]
+        inside = span.split(X)[0]
+        s = X @ (rows + d0).T
+        offset = link.mean(before) + np.einsum("nab,nb->na", H, s - before)
+        q = inside.shape[1]
+        reach = np.tensordot(span.inverse.reshape(C, q, C, q), inside, axes=(3, 1))
+        reach = np.ascontiguousarray(reach.transpose(1, 0, 3, 2))
+        among = np.tensordot(inside, reach, axes=1).reshape(n * C, n * C)
+        return cls(link, span, d0, rows + d0, inside, s, H, offset, reach, among)
+
+    def joined_by(self, X: NDArray[np.floating]) -> _Joining:
+        """X (t, b, d) and their leverages."""
+        t, b, d = X.shape
+        q, C, n = self.reach.shape[:3]
+        rows = with_constant(X.reshape(-1, d))
+        inside, off = self.span.split(rows)
+        between = inside @ self.reach.reshape(q, -1)
+        across = inside @ self.span.inverse.reshape(C, q, C, q).transpose(1, 0, 2, 3).reshape(q, -1)
+        inside, off = inside.reshape(t, b, q), off.reshape(t, b, d)
+        among = across.reshape(t, -1, q) @ inside.transpose(0, 2, 1)
+        among = among.reshape(t, b, C, C, b).transpose(0, 1, 2, 4, 3)
+        gram = off @ off.transpose(0, 2, 1) / self.span.penalty
+        among = among + np.einsum("tij,kl->tikjl", gram, np.eye(C))
+        return _Joining(
+            inside,
+            off,
+            (rows @ self.theta.T).reshape(t, b, C),
+            between.reshape(t, b * C, n * C),
+            among.reshape(t, b * C, b * C),
         )
-        c = problem.solve(tolerance).reshape(t, J, C)
-        changes[part] = -np.tensordot(c[:, :n], B_old, axes=((1, 2), (0, 3))).reshape(t, -1)
-        pull = np.einsum("tjc,ujd->tcd" if common else "tjc,tjd->tcd", c[:, n:], x, optimize=True)
-        changes[part] -= pull.reshape(t, -1) @ expansion.B
-    return changes + expansion.shift
+
+    def change(self, new: _Joining, targets: Array, tolerance: float) -> Array:
+        """Of phi (t, m), as ``new`` samples join with targets Q'e_y (t, b, C)."""
+        t, b, C = targets.shape
+        n = len(self.s)
+        s, offset = np.empty((t, n + b, C)), np.empty((t, n + b, C))
+        s[:, :n], s[:, n:] = self.s, new.s
+        offset[:, :n], offset[:, n:] = self.offset, targets
+        H = np.concatenate([self.H, np.zeros((b, C, C))])
+        problems = Problems(self.link, s, offset, H, self.among, new.between, new.among)
+        c = problems.solve(tolerance).reshape(t, n + b, C)
+        own = c[:, n:].transpose(0, 2, 1)
+        inside = np.tensordot(c[:, :n], self.inside, axes=(1, 0)) + own @ new.inside
+        return (self.d0 - self.span.times_B(inside, own @ new.off)).reshape(t, -1)
 
 
 def predictions(

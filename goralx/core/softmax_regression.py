@@ -115,7 +115,9 @@ class SoftmaxFit(Predictor):
         """
         T, b = y_new.shape
         if (self.n_labelled + b) * (self.n_classes - 1) <= _SPAN:
-            return retraining.retrained(self.expansion(regime, b), X_new, y_new)
+            n_shares = b if regime == "fixed_lambda" else 0
+            phi = self.objective.phi(self.theta)
+            return retraining.retrained(self.objective, phi, X_new, y_new, n_shares=n_shares)
         objective = self.objective
         n = self.n_labelled
         l2 = self.l2 if regime == "fixed_lambda" else self.l2 * n / (n + b)

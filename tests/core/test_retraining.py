@@ -6,8 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from goralx.core import softmax_regression as softmax
+from goralx.core.dual_newton import Problems
 from goralx.core.retraining import predictions
 from tests.problems import Setting, blobs
 from tests.reference import predict
@@ -29,6 +31,32 @@ def test_batches_under_every_labelling_against_serial_refits(K, intercept, regim
     for y, log_P in zip(Y, found, strict=True):
         theta = setting.refit(zip(X, y, strict=True), 1 / setting.n)
         np.testing.assert_allclose(np.exp(log_P), predict(setting.dev_X, theta), atol=1e-7)
+
+
+def test_undamped_steps_diverge_where_the_penalty_is_weak_and_retraining_does_not(monkeypatch):
+    """C = 10, d = 100, n = 50: by quick steps alone some problems never end, and none says so."""
+    rng = np.random.default_rng(0)
+    X, y = blobs(rng, 50, 100, 2, spread=0.0)
+    fit = softmax.fit(X, y, 2, l2=1 / (50 * 10.0), tolerance=1e-12)
+    new = np.repeat(rng.normal(size=(20, 1, 100)) * 2, 2, axis=0)
+    Y = np.tile([0, 1], 20)[:, None]
+    asked, solve = [], Problems.solve
+    monkeypatch.setattr(
+        Problems, "solve", lambda self, tolerance: asked.append(self) or solve(self, tolerance)
+    )
+    changes = fit.retrained(new, Y, "fixed_C")
+    (problems,) = asked
+    at = problems.point(np.zeros((40, 51)))
+    for _ in range(200):
+        at = problems.point(at.c + problems.swept(at))
+    assert (at.left > 0.1).sum() > 3
+    assert problems.point(problems.solve(1e-10)).left.max() <= 1e-10
+    for x, label, change in zip(new, Y, changes, strict=True):
+        slow = LogisticRegression(C=20.0, tol=1e-10, solver="newton-cholesky", max_iter=1000)
+        slow.fit(np.concatenate([X, x]), np.append(y, label))
+        theta = fit.objective.theta(fit.objective.phi(fit.theta) + change)
+        found = np.exp(softmax.log_proba(X, theta))
+        np.testing.assert_allclose(found, slow.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("C", [0.1, 100.0])
