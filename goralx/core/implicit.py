@@ -11,14 +11,18 @@ logits of x alone. It cannot overshoot, however large the leverage. With a quadr
     tau(phi + d) - tau(phi)  ~  t'd + 1/2 d'T d,      T = grad^2 tau - T_F,
 
 where T_F folds in how the labelled samples' own curvature changes along d: no pass over the
-labelled or the reference samples is left to do for a candidate.
+labelled or the reference samples is left to do for a candidate. The sample that d moves by far the
+most is the candidate itself, so that where it is a reference sample too (of a goal on the pool),
+its own share in tau is taken exactly: `beyond_second_order`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
@@ -33,6 +37,7 @@ from .curvature import (
 from .linear_solve import Array, NotConverged
 
 MAX_ITER = 100
+NODES = 8  # of the quadrature along a sample's move
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,24 @@ def effective_curvature(
     Q = expansion.Q
     goal = np.einsum("ka,nkl,lb->nab", Q, logit_hessian, Q, optimize=True)
     return weighted_gram(X, goal) - third_derivative(expansion, expansion.B @ t)
+
+
+def beyond_second_order(
+    gradient: Callable[[Array], Array], log_P: Array, logit_hessian: Array, moves: Array
+) -> Array:
+    """What two orders miss of samples' own shares in a goal, for ``moves`` (N, K, K): (N, K).
+
+    ``gradient`` gives the slopes (N, K) of the shares at log predictions (N, K); ``logit_hessian``
+    (N, K, K) is theirs at log_P (N, K), and moves[:, y] of the logits (N, K) are what label y does.
+    tau(eta + s) - tau(eta) is the integral of g(eta + a s)'s over a from 0 to 1 (Gauss-Legendre).
+    """
+    curved = np.einsum("nyj,nji,nyi->ny", moves, logit_hessian, moves, optimize=True)
+    rest: Array = -np.einsum("nj,nyj->ny", gradient(log_P), moves) - 0.5 * curved
+    for node, weight in zip(*leggauss(NODES), strict=True):
+        for y, move in enumerate(moves.transpose(1, 0, 2)):
+            slope = gradient(log_softmax(log_P + 0.5 * (1.0 + node) * move, axis=1))
+            rest[:, y] += 0.5 * weight * (slope * move).sum(axis=1)
+    return rest
 
 
 def third_derivative(expansion: Expansion, v: Array) -> Array:
@@ -121,14 +144,21 @@ def _third_order(expansion: Expansion, changes: Array) -> Array:
     return third
 
 
+def own_moves(residual: Array, S: Array, Q: Array) -> Array:
+    """-S r*, how the new sample moves its own logits under every label: (N, K, K).
+
+    From the proximal ``residual`` (N, K, K) and leverages S (N, K-1, K-1); what d0 moves aside.
+    """
+    moves: Array = -np.einsum("nij,nyj->nyi", S, residual @ Q) @ Q.T
+    return moves
+
+
 def trust(residual: Array, S: Array, Q: Array) -> Array:
     """kappa(x) (N,): the largest move of x's own logits, over labels and classes, |S r*|.
 
-    From the proximal ``residual`` (N, K, K) and leverages S (N, K-1, K-1). Below about 0.05 first
-    order may be believed, below 0.6 this module; above 2 retrain.
+    Below about 0.05 first order may be believed, below 0.6 this module; above 2 retrain.
     """
-    moved = np.einsum("nij,nyj->nyi", S, residual @ Q) @ Q.T
-    kappa: Array = np.abs(moved).max(axis=(1, 2))
+    kappa: Array = np.abs(own_moves(residual, S, Q)).max(axis=(1, 2))
     return kappa
 
 
