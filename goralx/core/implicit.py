@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from .curvature import (
     Expansion,
@@ -35,6 +35,7 @@ from .curvature import (
     with_constant,
 )
 from .linear_solve import Array, NotConverged
+from .predictions import log_softmax
 
 MAX_ITER = 100
 NODES = 8  # of the quadrature along a sample's move
@@ -89,9 +90,10 @@ def beyond_second_order(
     """
     curved = np.einsum("nyj,nji,nyi->ny", moves, logit_hessian, moves, optimize=True)
     rest: Array = -np.einsum("nj,nyj->ny", gradient(log_P), moves) - 0.5 * curved
-    for node, weight in zip(*leggauss(NODES), strict=True):
-        for y, move in enumerate(moves.transpose(1, 0, 2)):
-            slope = gradient(log_softmax(log_P + 0.5 * (1.0 + node) * move, axis=1))
+    for y in range(log_P.shape[1]):
+        move = np.asfortranarray(moves[:, y])
+        for node, weight in zip(*leggauss(NODES), strict=True):
+            slope = gradient(log_softmax(log_P + 0.5 * (1.0 + node) * move))
             rest[:, y] += 0.5 * weight * (slope * move).sum(axis=1)
     return rest
 
@@ -229,5 +231,5 @@ def _residual(logits: Array, y: NDArray[np.int64]) -> Array:
 
 
 def _value(a: Array, logits: Array, y: NDArray[np.int64]) -> Array:
-    value: Array = 0.5 * (a * a).sum(axis=1) - log_softmax(logits, axis=1)[np.arange(len(y)), y]
+    value: Array = 0.5 * (a * a).sum(axis=1) - log_softmax(logits)[np.arange(len(y)), y]
     return value
