@@ -84,7 +84,7 @@ class Implicit(goralx.UtilityEstimator):
     """The new sample's loss kept exact, labelled set and goal to second order.
 
     So is a candidate's own share in a separable goal on the pool: it moves the most. Where
-    `Influence` was measured: .002 to .05 standard deviations at .999 and more with two classes, .1
+    `Influence` was measured: .001 to .05 standard deviations at .999 and more with two classes, .1
     to .8 at .84 to .99 with 26. No pass over the reference for a candidate. With many classes or a
     large pool, ``screen`` looks only at the candidates that influence ranks best.
     """
