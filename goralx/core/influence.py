@@ -29,7 +29,8 @@ def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
     brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
     """
     expected = np.einsum("nk,nk->n", P, S) + penalty
-    return expected[:, None] - S
+    change: Array = expected[:, None] - S
+    return change
 
 
 def of_samples(
