@@ -58,8 +58,9 @@ class NegativeEntropy(goralx.LogitGoal):
         for part in blocks(*log_P.shape):
             some = log_P[part]
             P = np.exp(some)
-            negative_entropy = (P * some).sum(axis=1, keepdims=True)
-            np.multiply(P, some - negative_entropy, out=gradient[part])
+            negative_entropy = np.einsum("nk,nk->n", P, some)
+            P *= some - negative_entropy[:, None]
+            gradient[part] = P
             total += float(negative_entropy.sum())
         return total, gradient
 

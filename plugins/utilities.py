@@ -33,6 +33,7 @@ from goralx.core import implicit, influence
 from goralx.core.curvature import Expansion, parts, with_constant
 from goralx.core.predictions import log_softmax
 
+_LABELS = 3  # of a candidate, that kappa looks at: the largest move is nearly always among them
 SECOND_ORDER: frozenset[str] = frozenset({"expansion"})
 
 
@@ -64,11 +65,14 @@ class Influence(goralx.FirstOrderEstimator):
         if leverage is None or self.kappa == 0:
             return None
         rng = np.random.default_rng([candidates.random_state, candidates.model.n_labelled])
-        drawn = np.sort(rng.permutation(len(candidates))[: self.kappa])
+        size = min(self.kappa, len(candidates))
+        drawn = np.sort(rng.choice(len(candidates), size=size, replace=False, shuffle=False))
         some = candidates.subset(drawn)
         S, Q = leverage(some.X)
         kappa = np.full(len(candidates), np.nan)
-        kappa[drawn] = implicit.trust(implicit.proximal_residual(some.log_P, S, Q), S, Q)
+        labels = implicit.boldest(some.log_P, S, Q, _LABELS)
+        residual = implicit.proximal_residual(some.log_P, S, Q, labels, tolerance=1e-2)
+        kappa[drawn] = implicit.trust(residual, S, Q)
         return kappa
 
     def direction(self, goal: LogitGoal, reference: Reference, *, regime: str) -> Direction:

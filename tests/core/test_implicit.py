@@ -261,6 +261,24 @@ def test_kappa_is_the_largest_move_of_a_candidates_own_logits(K):
     assert kappa[0] == pytest.approx(np.abs(moves).max())
 
 
+def test_some_labels_are_solved_for_as_all_are(K):
+    world = World(K)
+    expansion, S, residual = world.proximal("fixed_C")
+    X, Q = world.candidates, expansion.Q
+    log_P = world.fit.log_proba(X)
+    labels = implicit.boldest(log_P, S, Q, 2)
+    some = implicit.proximal_residual(log_P, S, Q, labels)
+    of_these = residual[np.arange(len(X))[:, None], labels]
+    assert some == pytest.approx(of_these, abs=1e-9)
+    unresisted = np.exp(log_P)[:, None, :] - np.eye(K)
+    for x, first, own, r in zip(X, labels[:, 0], expansion.leverage(X), unresisted, strict=True):
+        moves = [np.abs(Q @ own @ Q.T @ r[y]).max() for y in range(K)]
+        assert moves[first] == pytest.approx(max(moves)), x
+    kappa, least = implicit.trust(residual, S, Q), implicit.trust(some, S, Q)
+    assert (least <= kappa + 1e-9).all()
+    assert (least > 0.6 * kappa).all()
+
+
 def test_classes_may_be_renamed(K):
     world = World(K)
     order = np.random.default_rng(4).permutation(K)
