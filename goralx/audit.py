@@ -17,6 +17,7 @@ from .models import CurvedModel
 from .samples import Candidates
 
 METRICS = ("pearson", "spearman", "slope", "rmse", "overlap", "kappa")
+REFERENCE = 1 << 13  # samples of a goal's reference; of a larger one an audit draws that many
 SHARE = 0.1  # of a run's time that audits may take unless asked for more
 BATCHED = 20  # refits that cost as much as one fit while a batch of them is solved at once
 SPAN = 300  # coefficients of a retraining problem up to which that is so

@@ -22,7 +22,7 @@ from omegaconf.errors import (
 
 from .approximation import Study, draw
 from .approximation_job import StudyRun
-from .audit import Audit, Auditor
+from .audit import REFERENCE, Audit, Auditor
 from .components import Goal, Tracker
 from .data import Instance, streams
 from .errors import BadInput, GoralxError, PluginError, unknown_name
@@ -30,7 +30,6 @@ from .experiment import Experiment, Stop
 from .goal_utility import GoalOrientedUtility
 from .record import RunInfo, fingerprint
 from .registry import HOOKS, Component, Registry, registry
-from .views import BLOCK
 
 
 @dataclass
@@ -222,7 +221,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
             pool_y=instance.y[instance.pool],
             first_order=found.build("utility", "influence"),
         )
-        part = {"reference_size": BLOCK} if len(instance.pool) > BLOCK else {}
+        part = {"reference_size": REFERENCE} if len(instance.pool) > REFERENCE else {}
         exact = found.build("utility", "retrain", part)
         auditor = Auditor(Audit(**config["audit"]), utility, exact)
     experiment = Experiment(

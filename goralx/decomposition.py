@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 from .components import Array, LogitGoal, PredictionGoal, UtilityEstimator
 from .core import implicit, influence
 from .core.curvature import Expansion, with_constant
-from .data import Features
+from .data import Features, Rows
 from .errors import Incompatible
 from .models import CurvedModel
 from .samples import Candidates, Reference
@@ -54,7 +54,8 @@ def contributions(
     residual = implicit.proximal_residual(logits, S, expansion.Q)
     if estimator.needs == "hessian":
         steps = _proximal_steps(expansion, X, residual)
-        return _second_order(expansion, cast(LogitGoal, goal), reference, steps)
+        own = candidates.rows if goal.separable and reference is candidates.pool else None
+        return _second_order(expansion, cast(LogitGoal, goal), reference, steps, own)
     steps = implicit.steps(expansion, X, residual, S)
     found = _exact(expansion, goal, reference, steps)
     U = _on_all(estimator).utilities(candidates, goal, reference, regime=regime).U
@@ -98,12 +99,13 @@ def _moves(expansion: Expansion, rows: Array, steps: Array) -> Iterator[tuple[in
 
 
 def _second_order(
-    expansion: Expansion, goal: LogitGoal, reference: Reference, steps: Array
+    expansion: Expansion, goal: LogitGoal, reference: Reference, steps: Array, own: Rows | None
 ) -> Array:
-    """What `core.implicit.utilities` adds up: t'd + 1/2 d'T d, T = grad^2 tau - T_F.
+    """What `core.implicit` adds up: t'd + 1/2 d'T d, T = grad^2 tau - T_F.
 
     T_F is linear in t, and d'T_F d = w'B t with w = sum_i U_i Gamma_i, the third derivative of
     labelled sample i's loss along d twice. So the goal's gradient meets d - 1/2 B w, its Hessian d.
+    ``own`` (N,) are the candidates' places in the reference, whose shares d changes exactly.
     """
     seen = reference.log_P, reference.X, reference.y
     _, G = goal.value_and_logit_gradient(*seen)
@@ -119,8 +121,20 @@ def _second_order(
     for i, y, dz in _moves(expansion, rows, bent):
         found[i, y] = (G * dz).sum(axis=1)
     for i, y, dz in _moves(expansion, rows, steps):
-        found[i, y] += 0.5 * np.einsum("uk,ukl,ul->u", dz, hessian, dz, optimize=True)
+        curved = 0.5 * np.einsum("uk,ukl,ul->u", dz, hessian, dz, optimize=True)
+        if own is not None:
+            u = own[i]
+            curved[u] = _change_of_one(goal, reference, u, dz[u]) - G[u] @ dz[u]
+        found[i, y] += curved
     return found
+
+
+def _change_of_one(goal: LogitGoal, reference: Reference, u: int, dz: Array) -> float:
+    """What a move dz (K,) of its logits does to the share in tau of reference sample u."""
+    before, X = reference.log_P[u : u + 1], reference.X[u : u + 1]
+    y = None if reference.y is None else reference.y[u : u + 1]
+    change = goal.value(log_softmax(before + dz, axis=1), X, y) - goal.value(before, X, y)
+    return change / len(reference.X) if goal.reduction == "mean" else change
 
 
 def _exact(expansion: Expansion, goal: PredictionGoal, reference: Reference, steps: Array) -> Array:

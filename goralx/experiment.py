@@ -62,7 +62,8 @@ class Checkpoint:
     """What going on needs after ``round``: ids in order, the last fit, the generator's state.
 
     ``rows`` are all labelled source rows, the first ``n_fitted`` of which ``model`` was fit on;
-    ``predicted`` and ``tau`` are what the next round's realised change is held against.
+    ``predicted`` and ``tau`` are what the next round's realised change is held against; ``warned``
+    are the names of what has been warned of and is not to be said again.
     """
 
     round: int
@@ -74,6 +75,7 @@ class Checkpoint:
     tau: float
     idle: int
     done: bool
+    warned: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ class Experiment:
             tau=checkpoint.tau,
             idle=checkpoint.idle,
             done=checkpoint.done,
+            warned=checkpoint.warned,
         )
 
     def _round(self, state: _State) -> tuple[Round, _State]:
@@ -213,12 +216,15 @@ class Experiment:
             scores = query.scores if self.strategy.uses_goal else None
             if scores is not None and scores.vacuous and len(candidates) > 1:  # one is no choice
                 vacuous = True
-                self._say_vacuous(scores, first=not state.vacuous)
+                self._say_vacuous(scores, first="vacuous" not in state.warned)
                 at_random = state.rng.permutation(len(candidates))[: query.batch_size]
                 selection = Selection(at_random, selection.utility)
         scored = time.perf_counter()
         audited = self._audit(state, candidates, None if vacuous else scores)
         finished = time.perf_counter()
+        warned = state.warned | {"vacuous"} if vacuous else state.warned
+        if audited and "untrusted" not in warned and self.auditor and self.auditor.warn(audited):
+            warned |= {"untrusted"}
 
         ids = instance.pool[unlabelled]
         queried, utility = ids[selection.rows], selection.utility
@@ -233,8 +239,7 @@ class Experiment:
             tau=tau,
             idle=state.idle + 1 if predicted < (self.stop.min_gain or 0.0) * abs(tau) else 0,
             done=done,
-            vacuous=state.vacuous or vacuous,
-            untrusted=state.untrusted or audited.pop("untrusted", False),
+            warned=warned,
         )
         metrics = {
             **test_metrics(model, instance.subset(instance.test)),
@@ -294,7 +299,7 @@ class Experiment:
 
     def _audit(
         self, state: _State, candidates: Candidates, scores: Scores | None
-    ) -> dict[str, Any]:
+    ) -> dict[str, float]:
         """The round's audit, if one is due; what it finds never changes a selection."""
         auditor, n = self.auditor, len(state.rows)
         if auditor is None or scores is None or len(scores.looked_at) < 5 or not auditor.possible:
@@ -302,8 +307,7 @@ class Experiment:
         if not auditor.audit.due(state.index, n, self.instance.n_classes):
             return {}
         rng = streams(self.seed, f"audit {state.index}")
-        found = auditor.agreement(candidates, scores, rng, self.batch_size)
-        return {**found, "untrusted": not state.untrusted and auditor.warn(found)}
+        return auditor.agreement(candidates, scores, rng, self.batch_size)
 
     def _say_vacuous(self, scores: Scores, *, first: bool) -> None:
         assert self.utility is not None
@@ -358,8 +362,7 @@ class _State:
     tau: float = float("nan")
     idle: int = 0
     done: bool = False
-    vacuous: bool = False
-    untrusted: bool = False
+    warned: frozenset[str] = frozenset()
 
     def checkpoint(self) -> Checkpoint:
         assert self.model is not None
@@ -373,6 +376,7 @@ class _State:
             tau=self.tau,
             idle=self.idle,
             done=self.done,
+            warned=self.warned,
         )
 
 

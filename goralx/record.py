@@ -130,6 +130,7 @@ class Record:
             "tau": c.tau,
             "idle": c.idle,
             "done": c.done,
+            "warned": json.dumps(sorted(c.warned)),
             **{f"model/{name}": array for name, array in c.model.items()},
         }
         write_npz(self.directory / "checkpoint.npz", arrays)
@@ -165,6 +166,7 @@ class Record:
                 tau=float(arrays["tau"]),
                 idle=int(arrays["idle"]),
                 done=bool(arrays["done"]),
+                warned=frozenset(json.loads(str(arrays["warned"]))),
             )
         except (ValueError, KeyError, OSError, BadZipFile) as error:
             raise BadInput(f"{path} cannot be read ({error}); start the run anew") from error

@@ -159,9 +159,8 @@ class Candidates:
         ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
         """
         model, X, log_P, cut = self.model, self.pool.X, self.pool.log_P, blocks(len(self.pool.X))
-        ascending = bool((self.rows[1:] > self.rows[:-1]).all())
-        places = np.arange(len(self)) if ascending else np.argsort(self.rows, kind="stable")
-        rows = self.rows[places]
+        order = np.argsort(self.rows, kind="stable")
+        rows = self.rows[order]
         edges = np.searchsorted(rows, [*(block.start for block in cut), len(X)])
         U = np.empty((model.n_classes, len(rows))).T
 
@@ -172,15 +171,14 @@ class Candidates:
                 some, seen, chosen = X[chosen], taken(log_P, chosen), np.arange(len(chosen))
             else:
                 some, seen, chosen = X[cut[i]], log_P[cut[i]], chosen - start
-            at = inside if ascending else places[inside]
-            U[at] = influence.of_samples(
-                chosen, seen, lambda part: model.pushforward(some[part], v), penalty
+            influence.of_samples(
+                chosen, seen, lambda part: model.pushforward(some[part], v), U[inside], penalty
             )
 
         occupied = [i for i in range(len(cut)) if edges[i] < edges[i + 1]]
         for _ in self.pool.engine.map(score, occupied, "scoring"):
             pass
-        return U
+        return U if (order[1:] > order[:-1]).all() else taken(U, np.argsort(order))
 
     def subset(self, positions: Rows) -> Candidates:
         """Only the candidates at these positions."""
@@ -202,4 +200,4 @@ class Candidates:
 
 def taken(values: Array, rows: Rows) -> Array:
     """Rows of values (M, K): (N, K), each class a contiguous column."""
-    return values.T[:, rows].T
+    return values.T.take(rows, axis=1).T

@@ -60,16 +60,19 @@ def with_constant(X: NDArray[np.floating]) -> Array:
     return np.column_stack([np.asarray(X, dtype=np.float64), np.ones(len(X))])
 
 
-def quadratic_form(X: NDArray[np.floating], matrix: Array) -> Array:
-    """U' M U for every row of X (N, d) and a matrix M (m, m): (N, K-1, K-1)."""
-    rows = with_constant(X)
+def quadratic_form(X: NDArray[np.floating], matrix: NDArray[np.floating]) -> Array:
+    """U' M U for every row of X (N, d) and a matrix M (m, m): (N, K-1, K-1).
+
+    In M's precision.
+    """
+    rows = with_constant(X).astype(matrix.dtype, copy=False)
     D = rows.shape[1]
-    blocks = matrix.reshape(len(matrix) // D, D, -1, D)
+    blocks = matrix.reshape(len(matrix) // D, D, -1)
     contrasts = len(blocks)
     form = np.empty((len(rows), contrasts, contrasts))
     for part in parts(len(rows), contrasts * contrasts * D):
-        left = np.tensordot(rows[part], blocks, axes=(1, 1))
-        form[part] = np.einsum("njkd,nd->njk", left, rows[part])
+        left = (rows[part] @ blocks).reshape(contrasts, -1, contrasts, D)
+        form[part] = np.einsum("jnkd,nd->njk", left, rows[part])
     return form
 
 

@@ -11,16 +11,19 @@ logits of x alone. It cannot overshoot, however large the leverage. With a quadr
     tau(phi + d) - tau(phi)  ~  t'd + 1/2 d'T d,      T = grad^2 tau - T_F,
 
 where T_F folds in how the labelled samples' own curvature changes along d: no pass over the
-labelled or the reference samples is left to do for a candidate.
+labelled or the reference samples is left to do for a candidate. The sample that d moves by far the
+most is the candidate itself, so that where it is a reference sample too (of a goal on the pool),
+its own share in tau is taken exactly: `beyond_second_order`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
 
 from .curvature import (
     Expansion,
@@ -31,8 +34,10 @@ from .curvature import (
     with_constant,
 )
 from .linear_solve import Array, NotConverged
+from .predictions import log_softmax
 
 MAX_ITER = 100
+NODES = 8  # of the quadrature along a sample's move
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,25 @@ def effective_curvature(
     Q = expansion.Q
     goal = np.einsum("ka,nkl,lb->nab", Q, logit_hessian, Q, optimize=True)
     return weighted_gram(X, goal) - third_derivative(expansion, expansion.B @ t)
+
+
+def beyond_second_order(
+    gradient: Callable[[Array], Array], log_P: Array, logit_hessian: Array, moves: Array
+) -> Array:
+    """What two orders miss of samples' own shares in a goal, for ``moves`` (N, K, K): (N, K).
+
+    ``gradient`` gives the slopes (N, K) of the shares at log predictions (N, K); ``logit_hessian``
+    (N, K, K) is theirs at log_P (N, K), and moves[:, y] of the logits (N, K) are what label y does.
+    tau(eta + s) - tau(eta) is the integral of g(eta + a s)'s over a from 0 to 1 (Gauss-Legendre).
+    """
+    curved = np.einsum("nyj,nji,nyi->ny", moves, logit_hessian, moves, optimize=True)
+    rest: Array = -np.einsum("nj,nyj->ny", gradient(log_P), moves) - 0.5 * curved
+    for y in range(log_P.shape[1]):
+        move = np.asfortranarray(moves[:, y])
+        for node, weight in zip(*leggauss(NODES), strict=True):
+            slope = gradient(log_softmax(log_P + 0.5 * (1.0 + node) * move))
+            rest[:, y] += 0.5 * weight * (slope * move).sum(axis=1)
+    return rest
 
 
 def third_derivative(expansion: Expansion, v: Array) -> Array:
@@ -121,83 +145,124 @@ def _third_order(expansion: Expansion, changes: Array) -> Array:
     return third
 
 
+def own_moves(residual: Array, S: Array, Q: Array) -> Array:
+    """-S r, how samples move their own logits under each label: (N, L, K).
+
+    From residuals r (N, L, K) of L labels and leverages S (N, K-1, K-1), without what d0 moves.
+    """
+    moves: Array = ((residual @ Q) @ -S) @ Q.T
+    return moves
+
+
 def trust(residual: Array, S: Array, Q: Array) -> Array:
     """kappa(x) (N,): the largest move of x's own logits, over labels and classes, |S r*|.
 
-    From the proximal ``residual`` (N, K, K) and leverages S (N, K-1, K-1). Below about 0.05 first
-    order may be believed, below 0.6 this module; above 2 retrain.
+    From the proximal ``residual`` (N, L, K) of L labels and leverages S (N, K-1, K-1). Below about
+    0.05 first order may be believed, below 0.6 this module; above 2 retrain.
     """
-    moved = np.einsum("nij,nyj->nyi", S, residual @ Q) @ Q.T
-    kappa: Array = np.abs(moved).max(axis=(1, 2))
+    kappa: Array = np.abs(own_moves(residual, S, Q)).max(axis=(1, 2))
     return kappa
 
 
-def proximal_residual(log_P: Array, S: Array, Q: Array) -> Array:
+def boldest(log_P: Array, S: Array, Q: Array, count: int) -> NDArray[np.int64]:
+    """The ``count`` labels of each sample that would move its logits most, did nothing resist.
+
+    (N, count), from log_P (N, K) and S (N, K-1, K-1): where kappa is to be had for few problems.
+    """
+    surprise = np.exp(log_P)[:, None, :] - np.eye(log_P.shape[1])
+    most = np.argsort(-np.abs(own_moves(surprise, S, Q)).max(axis=2), axis=1)
+    return most[:, :count]
+
+
+def proximal_residual(
+    log_P: Array,
+    S: Array,
+    Q: Array,
+    labels: NDArray[np.int64] | None = None,
+    tolerance: float = 1e-10,
+) -> Array:
     """r* = softmax(eta*) - e_y with eta* = eta - S r*, for every sample and label: (N, K, K).
 
     log_P (N, K) are the logits eta, S (N, K-1, K-1) the leverages in contrast coordinates. The last
-    axis is over classes. A strictly convex problem in a, S = L L', solved by damped Newton:
-    minimise |a|^2 / 2 + loss_y(eta + Q L a).
+    axis is over classes; the one before over ``labels`` (N, L) where only some are asked for. A
+    strictly convex problem in a, S = L L', solved by damped Newton until no gradient is larger than
+    ``tolerance``: minimise |a|^2 / 2 + loss_y(eta + Q L a).
     """
     N, K = log_P.shape
+    y = np.tile(np.arange(K), N) if labels is None else labels.ravel()
+    each = len(y) // N  # problems of a sample
     jitter = 1e-14 * np.trace(S, axis1=1, axis2=2)[:, None, None] + 1e-300
     root = Q @ np.linalg.cholesky(S + jitter * np.eye(K - 1))
-    L, eta = np.repeat(root, K, axis=0), np.repeat(log_P, K, axis=0)  # a problem each label
-    y = np.tile(np.arange(K), N)
-    a = np.zeros((N * K, K - 1))
-    residual = _residual(eta, y)
-    active = np.arange(N * K)
+    problems = _Proximal(np.repeat(root, each, axis=0), np.repeat(log_P, each, axis=0), y)
+    here = problems.at(np.zeros((len(y), K - 1)))
+    found, rows = np.empty((len(y), K)), np.arange(len(y))
     for _ in range(MAX_ITER):
-        gradient = a[active] + _times(residual[active], L[active])
-        active, gradient = (
-            kept[np.abs(gradient).max(axis=1) > 1e-10] for kept in (active, gradient)
-        )
-        if len(active) == 0:
-            return residual.reshape(N, K, K)
-        L_, y_, eta_ = L[active], y[active], eta[active]
-        P = residual[active]
-        P[np.arange(len(active)), y_] += 1.0
-        mean = _times(P, L_)
-        hessian = L_.transpose(0, 2, 1) @ (P[:, :, None] * L_) - mean[:, :, None] * mean[:, None, :]
-        step = -np.linalg.solve(hessian + np.eye(K - 1), gradient[:, :, None])[:, :, 0]
-        a[active], logits = _damped(a[active], step, gradient, L_, eta_, y_)
-        residual[active] = _residual(logits, y_)
-    raise NotConverged(f"proximal step: {len(active)} problems open after {MAX_ITER} steps")
+        gradient = problems.gradient(here)
+        left = np.abs(gradient).max(axis=1) > tolerance
+        if not left.all():
+            found[rows[~left]] = here.residual[~left]
+            rows, gradient = rows[left], gradient[left]
+            problems, here = problems.only(left), here.only(left)
+        if len(rows) == 0:
+            return found.reshape(N, each, K)
+        here = problems.newton(here, gradient)
+    raise NotConverged(f"proximal step: {len(rows)} problems open after {MAX_ITER} steps")
 
 
-def _damped(
-    a: Array, step: Array, gradient: Array, L: Array, eta: Array, y: NDArray[np.int64]
-) -> tuple[Array, Array]:
-    """Each problem's step, halved until its own value falls, and eta + La there."""
-    value = _value(a, eta + _image(L, a), y)
-    slope = (gradient * step).sum(axis=1)
-    length = np.ones(len(a))
-    while length.min() > 1e-10:
-        trial = a + length[:, None] * step
-        logits = eta + _image(L, trial)
-        allowed = value + 1e-4 * length * slope + 1e-13 * (1.0 + value)
-        worse = _value(trial, logits, y) > allowed
-        if not worse.any():
-            return trial, logits
-        length[worse] *= 0.5
-    raise NotConverged("proximal step: no step lowers the objective")
+@dataclass(frozen=True)
+class _Place:
+    """Where T proximal problems are: a (T, K-1), softmax - e_y (T, K) and the objective (T,)."""
+
+    a: Array
+    residual: Array
+    value: Array
+
+    def only(self, mask: NDArray[np.bool_]) -> _Place:
+        return _Place(self.a[mask], self.residual[mask], self.value[mask])
 
 
-def _image(L: Array, a: Array) -> Array:
-    return (L @ a[:, :, None])[:, :, 0]
+@dataclass(frozen=True)
+class _Proximal:
+    """T problems: minimise |a|^2 / 2 + loss_y(eta + La), of L (T, K, K-1), eta (T, K), y (T,)."""
+
+    L: Array
+    eta: Array
+    y: NDArray[np.int64]
+
+    def only(self, mask: NDArray[np.bool_]) -> _Proximal:
+        return _Proximal(self.L[mask], self.eta[mask], self.y[mask])
+
+    def at(self, a: Array) -> _Place:
+        log_P = log_softmax(self.eta + (self.L @ a[:, :, None])[:, :, 0])
+        told, residual = (np.arange(len(a)), self.y), np.exp(log_P)
+        residual[told] -= 1.0
+        return _Place(a, residual, 0.5 * (a * a).sum(axis=1) - log_P[told])
+
+    def gradient(self, here: _Place) -> Array:
+        """a + L'r (T, K-1)."""
+        return here.a + _times(here.residual, self.L)
+
+    def newton(self, here: _Place, gradient: Array) -> _Place:
+        """Newton's step of each problem, halved until its own value falls."""
+        P = here.residual.copy()
+        P[np.arange(len(P)), self.y] += 1.0
+        mean = _times(P, self.L)
+        hessian = self.L.transpose(0, 2, 1) @ (P[:, :, None] * self.L)
+        hessian -= mean[:, :, None] * mean[:, None, :]
+        hessian += np.eye(mean.shape[1])
+        step = -np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        slope = (gradient * step).sum(axis=1)
+        noise, length = 1e-13 * (1.0 + here.value), np.ones(len(P))
+        while length.min() > 1e-10:
+            there = self.at(here.a + length[:, None] * step)
+            worse = there.value > here.value + 1e-4 * length * slope + noise
+            if not worse.any():
+                return there
+            length[worse] *= 0.5
+        raise NotConverged("proximal step: no step lowers the objective")
 
 
 def _times(r: Array, L: Array) -> Array:
-    """L'r of every problem: (N, K-1)."""
-    return (r[:, None, :] @ L)[:, 0, :]
-
-
-def _residual(logits: Array, y: NDArray[np.int64]) -> Array:
-    r: Array = softmax(logits, axis=1)
-    r[np.arange(len(y)), y] -= 1.0
-    return r
-
-
-def _value(a: Array, logits: Array, y: NDArray[np.int64]) -> Array:
-    value: Array = 0.5 * (a * a).sum(axis=1) - log_softmax(logits, axis=1)[np.arange(len(y)), y]
-    return value
+    """L'r of every problem: (T, K-1)."""
+    product: Array = (r[:, None, :] @ L)[:, 0, :]
+    return product

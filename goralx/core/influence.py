@@ -28,30 +28,26 @@ def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
     constant added to a row of S changes nothing. ``penalty`` is v' grad Omega, where a new sample
     brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
     """
-    expected: Array = (P * S).sum(axis=1, keepdims=True) + penalty
-    return expected - S
+    expected = np.einsum("nk,nk->n", P, S) + penalty
+    change: Array = expected[:, None] - S
+    return change
 
 
 def of_samples(
     rows: NDArray[np.int64],
     log_P: Array,
     pushforward: Callable[[slice], Array],
+    out: Array,
     penalty: float = 0.0,
-) -> Array:
-    """`utilities` of some samples (N, K): ``rows`` (N,) of M, log_P (M, K), S of any slice of M.
+) -> None:
+    """`utilities` of some samples, into ``out`` (N, K): their ``rows`` (N,) of M, ascending.
 
-    Block by block: neither P nor S is ever there as a whole, and both are used while in cache. In
-    Fortran order.
+    From log_P (M, K) and S of any slice of M. Block by block: neither P nor S is ever there as a
+    whole, and both are used while in cache.
     """
-    M, K = log_P.shape
-    by_class = np.empty((K, len(rows)))
-    ascending = bool((rows[1:] > rows[:-1]).all())
-    places = np.arange(len(rows)) if ascending else np.argsort(rows, kind="stable")
-    sorted_rows = rows[places]
-    for part in blocks(M, K):
-        first, last = np.searchsorted(sorted_rows, (part.start, part.stop))
+    for part in blocks(*log_P.shape):
+        first, last = np.searchsorted(rows, (part.start, part.stop))
         if first < last:
-            U = utilities(np.exp(log_P[part]), pushforward(part), penalty).T
-            where = slice(first, last) if ascending else places[first:last]
-            by_class[:, where] = U[:, sorted_rows[first:last] - part.start]
-    return by_class.T
+            U = utilities(np.exp(log_P[part]), pushforward(part), penalty)
+            inside = rows[first:last] - part.start
+            np.take(U.T, inside, axis=1, out=out.T[:, first:last], mode="clip")

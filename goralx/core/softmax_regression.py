@@ -91,8 +91,8 @@ class SoftmaxFit(Predictor):
         With the preconditioner's inverse, for free: the summed curvature of the samples that it was
         made from, in an earlier round. They are fewer, so that S is over- rather than understated.
         """
-        inverse = self.preconditioner.inverse.astype(np.float64) / self.preconditioner.rows
-        return quadratic_form(X, inverse), self.objective.Q
+        made = self.preconditioner
+        return quadratic_form(X, made.inverse) / made.rows, self.objective.Q
 
     def expansion(self, regime: str, n_new: int = 1) -> Expansion:
         """The labelled set's summed objective around its optimum, as ``n_new`` samples join it.

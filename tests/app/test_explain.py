@@ -58,6 +58,19 @@ def test_contributions_add_up_to_the_utilities(estimator, goal, K, regime, inter
     np.testing.assert_allclose(shares.sum(axis=2), U, atol=1e-5 * np.abs(U).max())
 
 
+@pytest.mark.parametrize("K, regime, intercept", SETTINGS)
+@pytest.mark.parametrize("goal", ["ent", "fir"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_contributions_add_up_where_candidates_are_reference_samples(
+    estimator, goal, K, regime, intercept
+):
+    chosen = asked(Setting(K, regime, intercept))
+    built, judge = build("goal", goal), build("utility", estimator)
+    shares = contributions(judge, chosen, built, chosen.pool, regime=regime)
+    U = judge.utilities(chosen, built, chosen.pool, regime=regime).U
+    np.testing.assert_allclose(shares.sum(axis=2), U, atol=1e-5 * np.abs(U).max())
+
+
 @pytest.mark.parametrize("goal", GOALS)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_each_contribution_is_the_utility_were_the_goal_measured_there_alone(estimator, goal):

@@ -35,7 +35,7 @@ def table(rows: list[Row]) -> str:
         star = "" if r.met else " *"
         lines.append(
             (str(r.item), r.what, f"{r.ours:.3g}", r.other, f"{r.against:.3g}",
-             f"{r.ratio:.3g}{star}", f"{r.bound} {r.target:.3g}",
+             f"{r.ratio:.3g}{star}", "" if r.target is None else f"{r.bound} {r.target:.3g}",
              "" if r.peak_mb != r.peak_mb else f"{r.peak_mb:.0f}", r.note)
         )  # fmt: skip
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]

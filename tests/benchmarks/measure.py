@@ -20,8 +20,8 @@ from typing import Any
 class Row:
     """One comparison: ``seconds`` of ours and ``against`` of the other's, their ratio, the target.
 
-    ``bound`` says whether the ratio is to stay "<=" or ">=" its target; ``peak_mb`` is the
-    process's peak resident memory over ours.
+    ``bound`` says whether the ratio is to stay "<=" or ">=" its target, None where there is none;
+    ``peak_mb`` is the process's peak resident memory over ours.
     """
 
     item: int
@@ -29,7 +29,7 @@ class Row:
     ours: float
     other: str
     against: float
-    target: float
+    target: float | None = None
     bound: str = "<="
     peak_mb: float = float("nan")
     note: str = ""
@@ -41,6 +41,8 @@ class Row:
 
     @property
     def met(self) -> bool:
+        if self.target is None:
+            return True
         return self.ratio <= self.target if self.bound == "<=" else self.ratio >= self.target
 
 

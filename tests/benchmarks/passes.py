@@ -28,7 +28,7 @@ def passes(sized: Sized) -> Callable[[], None]:
 
     def both() -> None:
         pool = Reference(model, X)
-        model.pullback(X, pool.gradient(goal)[1])
+        pool.pulled(goal)
         Candidates(pool, left, labelled, 0.0).first_order(v)
 
     return both

@@ -27,13 +27,16 @@ class Sized:
     rounds: int
     repeats: int
 
-    def utility(self, goal: str = "ent", utility: str = "influence") -> GoalOrientedUtility:
-        """The goal under a uniform label, with a dev set for a dev goal."""
+    def utility(
+        self, goal: str = "ent", utility: str = "influence", **options: int
+    ) -> GoalOrientedUtility:
+        """The goal under a uniform label, with a dev set for a dev goal, and an estimator."""
         build, instance = registry().build, self.instance
         chosen = build("goal", goal)
         dev = instance.labelled(instance.dev) if chosen.reference == "dev" else None
+        operator, estimator = build("operator", "average"), build("utility", utility, options)
         return GoalOrientedUtility(
-            chosen, build("operator", "average"), build("utility", utility), self.model, dev
+            chosen, operator, estimator, self.model, dev, first_order=build("utility", "influence")
         )
 
     @property

@@ -7,7 +7,7 @@ a gradient of 1e-12.
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -17,7 +17,8 @@ import goralx
 from goralx import Candidates, Reference, top_b
 from goralx.core import influence, linear_solve, newton, predictions
 from goralx.core import softmax_regression as softmax
-from tests.problems import blobs, build
+from tests.benchmarks.problems import letter, rt_polarity
+from tests.problems import blobs, build, experiment, instance
 from tests.reference import relative, with_constant
 
 B = 10
@@ -84,15 +85,17 @@ def test_the_same_samples_as_the_tight_reference(K, d, C, dtype):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("GORALX_DATA" not in os.environ, reason="needs letter in GORALX_DATA")
+@pytest.mark.skipif("GORALX_DATA" not in os.environ, reason="needs the data in GORALX_DATA")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_the_same_thousand_samples_of_letter(dtype):
-    path = Path(os.environ["GORALX_DATA"]) / "letter" / "letter-recognition.data"
-    lines = np.loadtxt(path, delimiter=",", dtype=str)
-    X, first = np.unique(lines[:, 1:].astype(float), axis=0, return_index=True)
-    y = lines[first, 0]  # of equal rows one: which of them comes first is drawn by lot
-    instance = drawn(X, y, dtype, n_init=52, n_test=len(y) - 15_000)
-    assert fast_run(instance, 1.0, 100).tolist() == slow_run(instance, 1.0, 100).tolist()
+@pytest.mark.parametrize("sized", [letter, rt_polarity])
+def test_the_same_thousand_samples_at_the_papers_sizes(sized, dtype):
+    full = sized(smoke=False)
+    instance = full.instance
+    everyone = np.concatenate([instance.init, instance.pool])
+    X, first = np.unique(instance.X[everyone], axis=0, return_index=True)
+    y = instance.y[everyone][first]  # of equal rows one: which of them comes first is drawn by lot
+    instance = drawn(X, y, dtype, n_init=len(instance.init), n_test=100, standardize=False)
+    assert fast_run(instance, full.C, 100).tolist() == slow_run(instance, full.C, 100).tolist()
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -186,6 +189,28 @@ def test_the_preconditioner_outlives_fits_and_is_renewed():
         seen.append(fit.preconditioner.rows)
     assert 1 < len(set(seen)) < len(seen) / 2
     assert newton.Preconditioner.at(fit.objective.at(fit.objective.phi(fit.theta))).rows == 300
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0, 1e5])
+def test_log_predictions_of_any_size(scale):
+    """Shifted or not, where exp of a logit would overflow."""
+    rng = np.random.default_rng(9)
+    X, theta = rng.normal(size=(300, 5)), scale * rng.normal(size=(4, 6))
+    slow = log_softmax(with_constant(X) @ theta.T, axis=1)
+    np.testing.assert_allclose(predictions.log_proba(X, theta), slow, rtol=1e-12, atol=1e-12)
+
+
+def test_a_round_takes_as_much_memory_as_the_one_before():
+    made = instance(n_classes=5, pool=6000, init=10, d=12, dev=0)
+    taken = []
+    tracemalloc.start()
+    for _ in experiment(made, n_queries=100, batch_size=10).rounds():
+        taken.append(tracemalloc.get_traced_memory())
+        tracemalloc.reset_peak()
+    tracemalloc.stop()
+    kept, peak = np.array(taken[1:-1]).T  # the last round selects nothing
+    assert peak.max() < 1.05 * peak.min()
+    assert kept.max() - kept.min() < 4 * 100 * 13 * 8  # what was labelled meanwhile, and copies
 
 
 def test_top_b_is_the_head_of_a_full_sort():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from goralx import Candidates, Labelled, Reference
 from goralx.core import implicit
 from goralx.core import softmax_regression as softmax
 from tests.problems import blobs, build
@@ -128,9 +129,6 @@ def test_estimates_against_refits(K, regime, name):
     """In standard deviations of the exact utilities; influence has tenths to ones here."""
     world, goal = World(K, n=200), build("goal", name)
     exact = world.exact(goal, regime)
-    from goralx.data import Labelled
-    from goralx.samples import Candidates, Reference
-
     pool = Reference(world.fit, world.candidates)
     asked = Candidates(pool, np.arange(8), Labelled(world.X, world.y), 0.0)
     reference = Reference(world.fit, world.reference)
@@ -142,6 +140,87 @@ def test_estimates_against_refits(K, regime, name):
     assert error["lookahead"] < 0.05
     assert error["retrain"] < 1e-7
     assert error["implicit"] < 0.3 * error["influence"]
+
+
+@pytest.mark.parametrize("name", ["ent", "fir", "composite"])
+def test_the_rest_of_a_share_is_what_its_values_differ_by(K, name):
+    """However far the logits move: each sample's own value, less its Taylor series to order two."""
+    rng, goal = np.random.default_rng(5), build("goal", name)
+    X, log_P = rng.normal(size=(6, 3)), softmax.log_softmax(rng.normal(size=(6, K)) * 2)
+    moves = rng.normal(size=(6, K, K)) * np.array([0.1, 1, 1, 2, 2, 4])[:, None, None]
+    moves -= moves.mean(axis=2, keepdims=True)
+    share = 1.0 if goal.reduction == "sum" else 6.0
+    rest = share * implicit.beyond_second_order(
+        lambda log_P: goal.value_and_logit_gradient(log_P, X, None)[1],
+        log_P,
+        goal.logit_hessian(log_P, X, None),
+        moves,
+    )
+    for i, y in np.ndindex(6, K):
+        values, slope, curvature = along(goal, X[i], log_P[i], moves[i, y])
+        slow = values - slope - 0.5 * curvature
+        assert rest[i, y] == pytest.approx(slow, abs=1e-3 * max(1.0, abs(curvature)))
+
+
+def along(goal, x, log_P, move):
+    """How a sample's own value changes by a move of its logits, and its derivatives there."""
+
+    def value(s):
+        return goal.value(softmax.log_softmax((log_P + s * move)[None]), x[None], None)
+
+    h = 1e-3
+    slope = (value(h) - value(-h)) / (2 * h)
+    return value(1.0) - value(0.0), slope, (value(h) - 2 * value(0.0) + value(-h)) / h**2
+
+
+def implicitly(world, goal, reference, pool, rows, regime):
+    asked = Candidates(pool, rows, Labelled(world.X, world.y), 0.0)
+    return build("utility", "implicit").utilities(asked, goal, reference, regime=regime).U
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("name", ["ent", "fir", "composite"])
+def test_a_candidate_in_the_reference_has_its_own_share_measured(K, regime, name):
+    world, goal, rows = World(K), build("goal", name), np.array([6, 1, 4])
+    pool, apart = (Reference(world.fit, world.candidates) for _ in range(2))
+    U = implicitly(world, goal, pool, pool, rows, regime)
+    quadratic = implicitly(world, goal, apart, pool, rows, regime)
+    expansion, _, residual = world.proximal(regime)
+    share = 1.0 if goal.reduction == "sum" else 1.0 / len(world.candidates)
+    for i, y in np.ndindex(*U.shape):
+        x, log_P = world.candidates[rows[i]], pool.log_P[rows[i]]
+        row = np.append(x, 1.0)
+        outer = np.outer(expansion.Q.T @ residual[rows[i], y], row).ravel()
+        d = expansion.shift - expansion.B @ outer
+        move = expansion.Q @ (d.reshape(K - 1, -1) @ row)
+        change, slope, curvature = along(goal, x, log_P, move)
+        rest = share * (change - slope - 0.5 * curvature)
+        assert U[i, y] - quadratic[i, y] == pytest.approx(rest, abs=1e-6 + 1e-4 * abs(rest))
+
+
+def test_shares_that_depend_on_one_another_are_left_to_second_order(K):
+    class Interacting(type(build("goal", "ent"))):
+        separable = False
+
+    world = World(K)
+    pool, apart = (Reference(world.fit, world.candidates) for _ in range(2))
+    rows = np.arange(8)
+    U = [implicitly(world, Interacting(), r, pool, rows, "fixed_C") for r in (pool, apart)]
+    assert U[0] == pytest.approx(U[1], abs=1e-12)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_candidates_in_the_reference_come_near_their_refits(K, regime):
+    world, goal = World(K, n=60), build("goal", "ent")
+    world.reference = world.candidates
+    exact = world.exact(goal, regime)
+    pool, apart = (Reference(world.fit, world.candidates) for _ in range(2))
+    errors = [
+        np.sqrt(((implicitly(world, goal, r, pool, np.arange(8), regime) - exact) ** 2).mean())
+        for r in (pool, apart)
+    ]
+    assert errors[0] < 0.12 * exact.std()
+    assert errors[0] < 0.6 * errors[1]
 
 
 def test_the_step_is_right_to_one_order_more_than_the_proximal_one():
@@ -180,6 +259,24 @@ def test_kappa_is_the_largest_move_of_a_candidates_own_logits(K):
     ]
     moves = [expansion.Q @ (d.reshape(K - 1, -1) @ np.append(x, 1.0)) for d in step]
     assert kappa[0] == pytest.approx(np.abs(moves).max())
+
+
+def test_some_labels_are_solved_for_as_all_are(K):
+    world = World(K)
+    expansion, S, residual = world.proximal("fixed_C")
+    X, Q = world.candidates, expansion.Q
+    log_P = world.fit.log_proba(X)
+    labels = implicit.boldest(log_P, S, Q, 2)
+    some = implicit.proximal_residual(log_P, S, Q, labels)
+    of_these = residual[np.arange(len(X))[:, None], labels]
+    assert some == pytest.approx(of_these, abs=1e-9)
+    unresisted = np.exp(log_P)[:, None, :] - np.eye(K)
+    for x, first, own, r in zip(X, labels[:, 0], expansion.leverage(X), unresisted, strict=True):
+        moves = [np.abs(Q @ own @ Q.T @ r[y]).max() for y in range(K)]
+        assert moves[first] == pytest.approx(max(moves)), x
+    kappa, least = implicit.trust(residual, S, Q), implicit.trust(some, S, Q)
+    assert (least <= kappa + 1e-9).all()
+    assert (least > 0.6 * kappa).all()
 
 
 def test_classes_may_be_renamed(K):
