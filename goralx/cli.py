@@ -161,7 +161,8 @@ class Session:
 def _start(config: DictConfig, directory: Path, sweep: str | None) -> None:
     """Run a composed configuration in a new directory."""
     from . import runner
-    from .configuration import hydra_files, plain, prepare
+    from .assembly import prepare
+    from .configuration import hydra_files, plain
 
     resolved = plain(config)
     with threads(resolved):

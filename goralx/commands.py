@@ -16,7 +16,7 @@ from .errors import BadInput
 from .registry import registry
 
 if TYPE_CHECKING:
-    from .configuration import Run
+    from .assembly import Run
 
 FINISHED, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: done, broke, what the user can mend, Ctrl-C."""
@@ -32,7 +32,8 @@ class Parser(argparse.ArgumentParser):
 def _resume(words: list[str]) -> int:
     """``goralx resume RUN_DIR``: go on where the run stopped, as if it never had."""
     from . import runner
-    from .configuration import prepare, recorded
+    from .assembly import prepare
+    from .configuration import recorded
 
     parser = Parser(prog="goralx resume", description="Go on with an interrupted run.")
     parser.add_argument("directory", type=Path, metavar="RUN_DIR")
@@ -52,7 +53,7 @@ def study(
 ) -> None:
     """Run a study of approximation quality, or go on with it."""
     from . import approximation_job
-    from .configuration import prepare_study
+    from .assembly import prepare_study
 
     made = prepare_study(config, directory, sweep)
     with _resumable(directory):
@@ -130,7 +131,8 @@ def _sync(words: list[str]) -> int:
 
 def _explain(words: list[str]) -> int:
     """``goralx explain RUN_DIR``: why a round chose these samples."""
-    from .configuration import prepare, recorded
+    from .assembly import prepare
+    from .configuration import recorded
     from .report import explanation_files, explanation_text
     from .report.explained_round import explain_round
 

@@ -17,8 +17,9 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import ValidationError
 
 import goralx
-from goralx import configuration, registry
-from goralx.configuration import node_type, plain, prepare
+from goralx import assembly, configuration, registry
+from goralx.assembly import Run, prepare
+from goralx.configuration import node_type, plain
 from goralx.experiment import Experiment, Stop
 from goralx.registry import HOOKS, Component
 from goralx.samples import Candidates, Reference
@@ -131,7 +132,7 @@ EVERYTHING = Component("goal", "everything", Everything, "a test")
 def build(**options):
     components = {("goal", "everything"): EVERYTHING}
     found = dataclasses.replace(registry.registry(), components=components)
-    return configuration._build(found, "goal", {"name": "everything", **options})
+    return assembly._build(found, "goal", {"name": "everything", **options})
 
 
 def test_a_node_has_the_name_and_the_options_and_is_typed():
@@ -187,7 +188,7 @@ def test_an_option_called_name_is_refused():
 # From a configuration to a run -------------------------------------------------------------------
 
 
-def run(*overrides: str, sweep: str | None = None) -> configuration.Run:
+def run(*overrides: str, sweep: str | None = None) -> Run:
     words = ("dataset=wine", "n_queries=20", "tracker=csv", *overrides)
     return prepare(composed(*words), Path("nowhere"), sweep)
 
