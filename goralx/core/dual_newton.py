@@ -77,14 +77,16 @@ class Problems:
             between=self.between[:, :, :0],
         )
         c = np.zeros((t, self.s.shape[1] * C))
-        c[:, nC:] = proximal.descend(c[:, nC:], _START)
-        return self.descend(c, tolerance)
+        c[:, nC:] = proximal.descend(proximal.point(c[:, nC:]), _START)
+        start = self.point(c)
+        far = start.left > np.sqrt(2.0 * (len(self.H) - n))  # no step at all errs less
+        if far.any():
+            start = self.point(np.where(far[:, None], 0.0, c))
+        return self.descend(start, tolerance)
 
-    def descend(self, c: Array, tolerance: float) -> Array:
-        """From c (t, JC) to the solution."""
-        found, rows, going = np.empty_like(c), np.arange(len(c)), self
-        at = self.point(c)
-        least = at.left
+    def descend(self, at: Point, tolerance: float) -> Array:
+        """From where the problems are to the solution."""
+        found, rows, going, least = np.empty_like(at.c), np.arange(len(at.c)), self, at.left
         for _ in range(MAX_ITER):
             wrong = ~(at.left <= tolerance)  # neither are NaNs right
             if not wrong.all():
@@ -99,7 +101,7 @@ class Problems:
                 near.put(slow, going.only(slow).damped_newton(at.only(slow)))
             at, least = near, np.minimum(least, near.left)
         raise NotConverged(
-            f"retraining: {len(rows)} of {len(c)} problems open after {MAX_ITER} steps"
+            f"retraining: {len(rows)} of {len(found)} problems open after {MAX_ITER} steps"
         )
 
     def only(self, mask: NDArray[np.bool_]) -> Problems:
