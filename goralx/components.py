@@ -184,11 +184,16 @@ class FirstOrderEstimator(UtilityEstimator):
     def direction(self, goal: LogitGoal, reference: Reference, *, regime: str) -> Direction:
         """From the slope of the goal, and the labelled set's curvature."""
 
+    def trust(self, candidates: Candidates) -> Array | None:
+        """kappa (N,), NaN where it was not looked at, as in `Utilities`; None if it cannot say."""
+        return None
+
     def utilities(
         self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
     ) -> Utilities:
         found = self.direction(goal, reference, regime=regime)
-        return Utilities(candidates.first_order(found.v, found.penalty), found.relative_error)
+        U = candidates.first_order(found.v, found.penalty)
+        return Utilities(U, found.relative_error, self.trust(candidates))
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class GoalOrientedUtility:
         utility, U = remote.score(candidates, found, self.operator, y_true)
         noise = float(np.abs(U).max()) * (FIT_NOISE + found.relative_error)
         everyone = np.arange(len(candidates))
-        return Scores(U, self._finite(utility), noise, everyone)
+        return Scores(U, self._finite(utility), noise, everyone, self.estimator.trust(candidates))
 
     def resolve(self, U: Array, candidates: Candidates) -> Array:
         """The operator's utility (N,) from utilities under every label U (N, K)."""

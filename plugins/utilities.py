@@ -12,7 +12,7 @@ utility        a candidate costs           believe it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -53,25 +53,20 @@ class Influence(goralx.FirstOrderEstimator):
         if self.kappa < 0:
             raise BadInput(f"utility.kappa={self.kappa}; allowed: 0 (none) or more candidates")
 
-    def utilities(
-        self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
-    ) -> Utilities:
-        estimate = super().utilities(candidates, goal, reference, regime=regime)
-        return replace(estimate, trust=self._trust(candidates))
-
-    def _trust(self, candidates: Candidates) -> Array | None:
-        """kappa (N,) of some candidates, with the curvature that the fit has at hand."""
+    def trust(self, candidates: Candidates) -> Array | None:
+        """Of some candidates, with the curvature that the fit has at hand."""
         leverage = getattr(candidates.model, "leverage", None)
         if leverage is None or self.kappa == 0:
             return None
         rng = np.random.default_rng([candidates.random_state, candidates.model.n_labelled])
         size = min(self.kappa, len(candidates))
         drawn = np.sort(rng.choice(len(candidates), size=size, replace=False, shuffle=False))
-        some = candidates.subset(drawn)
-        S, Q = leverage(some.X)
+        X = np.asarray(candidates.subset(drawn).X)
+        S, Q = leverage(X)
+        log_P = candidates.model.log_proba(X)  # of these alone: the pool may be elsewhere
+        labels = implicit.boldest(log_P, S, Q, _LABELS)
+        residual = implicit.proximal_residual(log_P, S, Q, labels, tolerance=1e-2)
         kappa = np.full(len(candidates), np.nan)
-        labels = implicit.boldest(some.log_P, S, Q, _LABELS)
-        residual = implicit.proximal_residual(some.log_P, S, Q, labels, tolerance=1e-2)
         kappa[drawn] = implicit.trust(residual, S, Q)
         return kappa
 
