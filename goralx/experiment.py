@@ -30,7 +30,7 @@ from .goal_utility import (
     goal_value,
 )
 from .models import FittedModel, Model
-from .passes import HERE, Engine
+from .passes import HERE, Engine, keep_freed_memory
 from .samples import Candidates, Reference
 
 TRUST_QUANTILES = (0.5, 0.95, 1.0)
@@ -171,6 +171,7 @@ class Experiment:
 
     def rounds(self, resume: Checkpoint | None = None) -> Iterator[Round]:
         """Run to the budget's end, or go on from a checkpoint, bit for bit as if never stopped."""
+        keep_freed_memory()
         state = self._begin() if resume is None else self._resume(resume)
         while not state.done:
             round, state = self._round(state)

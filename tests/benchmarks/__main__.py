@@ -13,9 +13,12 @@ import json
 import os
 import platform
 import warnings
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -54,18 +57,25 @@ def measure(items: list[int], smoke: bool) -> list[Row]:
     return rows
 
 
+def about() -> dict[str, Any]:
+    """When, on which kind of machine, and with which versions."""
+    model = platform.processor() or platform.machine()
+    with suppress(OSError):
+        cpuinfo = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+        named = [line.partition(":")[2].strip() for line in cpuinfo.splitlines() if "name" in line]
+        model = next((name for name in named if name), model)
+    versions = {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}}
+    machine = {"cpus": os.cpu_count(), "processor": model, "BLAS threads": 1}
+    return {"date": date.today().isoformat(), "machine": machine, "versions": versions}
+
+
 def save(rows: list[Row], path: Path, smoke: bool) -> None:
-    """Everything measured, with the versions and the kind of machine it was measured on."""
+    """Everything measured, and what it was measured on."""
     found = [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows]
     for row in found:
         row["peak_mb"] = None if row["peak_mb"] != row["peak_mb"] else row["peak_mb"]
-    about = {
-        "smoke": smoke,
-        "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
-    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**about, "rows": found}, indent=2), encoding="utf-8")
+    path.write_text(json.dumps({**about(), "smoke": smoke, "rows": found}, indent=2), "utf-8")
 
 
 def main(arguments: list[str] | None = None) -> list[Row]:
@@ -78,7 +88,13 @@ def main(arguments: list[str] | None = None) -> list[Row]:
         warnings.simplefilter("ignore")
         rows = measure(options.only or sorted(ITEMS), options.smoke)
     save(rows, options.out, options.smoke)
-    print(f"\n{table(rows)}\n\n* misses its target · saved to {options.out}")
+    found = about()
+    on = ", ".join(
+        f"{name} {v}" for part in ("machine", "versions") for name, v in found[part].items()
+    )
+    print(
+        f"\n{table(rows)}\n\n* misses its target · {found['date']} · {on}\nsaved to {options.out}"
+    )
     return rows
 
 
