@@ -11,6 +11,7 @@ is weak.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +129,7 @@ class Problems:
         """
         nC, (t, J, C) = len(self.among_old), self.s.shape
         n = nC // C
-        quick = self.single() if np.abs(self.among_new).max() < _TAME else self
+        quick = self.single if self.tame else self
         error = at.error.astype(quick.s.dtype, copy=False)
         M = quick.curvature_change(at.pull.astype(error.dtype, copy=False))
         by_sample, step = error.reshape(t, J, C), error.copy()
@@ -141,6 +142,12 @@ class Problems:
             step[:, nC:] = solved(M[:, n:], quick.among_new, rest.reshape(t, -1))
         return step
 
+    @cached_property
+    def tame(self) -> bool:
+        """Whether single precision resolves the contrasts."""
+        return bool(np.abs(self.among_new).max() < _TAME)
+
+    @cached_property
     def single(self) -> Problems:
         """The same in single precision."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "link"}
@@ -174,12 +181,12 @@ class Problems:
 
     def times_S(self, c: Array) -> Array:
         """S c of each problem: (t, JC)."""
-        old, new = np.split(c, [len(self.among_old)], axis=1)
-        on_old: Array = old @ self.among_old
-        on_old += _product(self.between.transpose(0, 2, 1), new)
-        on_new = _product(self.between, old)
-        on_new += _product(self.among_new, new)
-        product: Array = np.concatenate([on_old, on_new], axis=1)
+        nC = len(self.among_old)
+        old, new, product = c[:, :nC], c[:, nC:], np.empty_like(c)
+        np.matmul(old, self.among_old, out=product[:, :nC])
+        product[:, :nC] += _product(self.between.transpose(0, 2, 1), new)
+        product[:, nC:] = _product(self.between, old)
+        product[:, nC:] += _product(self.among_new, new)
         return product
 
     def objective(self, at: Point) -> Array:
@@ -203,11 +210,13 @@ def _blocks(M: Array, vectors: Array) -> Array:
 
 def _product(matrices: Array, vectors: Array) -> Array:
     """Each matrix (t, i, j), or the only one (1, i, j), times its vector (t, j): (t, i)."""
-    product: Array = (
-        vectors @ matrices[0].T
-        if len(matrices) == 1
-        else np.einsum("tij,tj->ti", matrices, vectors)
-    )
+    product: Array
+    if len(matrices) == 1:
+        product = vectors @ matrices[0].T
+    elif vectors.shape[1] == 1:
+        product = matrices[:, :, 0] * vectors
+    else:
+        product = np.einsum("tij,tj->ti", matrices, vectors)
     return product
 
 

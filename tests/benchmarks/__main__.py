@@ -22,6 +22,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from goralx.passes import keep_freed_memory
+
 from .measure import Row
 
 ITEMS = {
@@ -46,6 +48,7 @@ def table(rows: list[Row]) -> str:
 
 
 def measure(items: list[int], smoke: bool) -> list[Row]:
+    keep_freed_memory()  # as every run does; what is measured beside it profits alike
     rows: list[Row] = []
     for item in items:
         name = f"{__package__}.{ITEMS[item]}"

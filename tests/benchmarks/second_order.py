@@ -47,7 +47,9 @@ def rows(smoke: bool) -> Iterator[Row]:
             6, f"rt_polarity: {utility}, screen={screen}", screened, "an influence round",
             first_order, 2.0 + target * screen / len(left),
         )  # fmt: skip
-    for utility, seconds in rounds.items():
+    near = cpu(lambda: look("implicit", left))
+    yield Row(6, "rt_polarity: an implicit round", near, "an influence round", first_order)
+    for utility, seconds in {**rounds, "implicit": near}.items():
         yield Row(
             6, f"rt_polarity: {utility}'s share of a round", seconds - fitting, "the round", seconds
         )

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goralx import Candidates, FittedModel, Reference, top_b
-from goralx.passes import keep_freed_memory
 
 from .measure import Row, alternately, peak
 from .problems import Sized, letter, rt_polarity
@@ -25,7 +24,6 @@ TARGETS = {"letter": (0.45, 1.1), "rt_polarity": (0.35, 1.1)}
 def goralx_run(sized: Sized, goal: str = "ent", kappa: int = 0) -> NDArray[np.int64]:
     """Rows in the order in which they were labelled."""
     instance, model, utility = sized.instance, sized.model, sized.utility(goal, kappa=kappa)
-    keep_freed_memory()
     rows, left = instance.init, np.ones(len(instance.pool), dtype=bool)
     rng, fitted = np.random.default_rng(0), None
     for t in range(sized.rounds):
