@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.benchmarks.__main__ import markdown
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -87,6 +90,13 @@ def test_ci_runs_the_second_command():
 def test_pictures_exist():
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (ROOT / picture).read_bytes().startswith(b"\x89PNG"), picture
+
+
+def test_the_table_of_speeds_is_what_was_measured():
+    saved = json.loads((ROOT / "outputs" / "readme" / "benchmarks.json").read_text())
+    assert not saved["smoke"]
+    assert markdown(saved) in README
+    assert saved["date"] in README
 
 
 def test_named_components_exist():

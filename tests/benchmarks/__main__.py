@@ -1,7 +1,8 @@
 """Measure goralx against its peers and the machine's limits: `python -m tests.benchmarks`.
 
 Prints a table and saves it as JSON. ``--smoke`` uses small synthetic sizes, where ratios mean
-little; ``--only 1 3`` measures some items. Needs the extra ``bench`` and GORALX_DATA.
+little; ``--only 1 3`` measures some items; ``--show FILE`` prints what was saved as Markdown. Needs
+the extra ``bench`` and GORALX_DATA.
 """
 
 from __future__ import annotations
@@ -81,12 +82,32 @@ def save(rows: list[Row], path: Path, smoke: bool) -> None:
     path.write_text(json.dumps({**about(), "smoke": smoke, "rows": found}, indent=2), "utf-8")
 
 
+def markdown(saved: dict[str, Any]) -> str:
+    """What was saved, as a table for people; a ratio in italics misses its target."""
+    lines = ["| | seconds | against | ratio | asked |", "|---|---|---|---|---|"]
+    for row in saved["rows"]:
+        asked = "" if row["target"] is None else f"{row['bound']} {_figure(row['target'])}"
+        mark = "" if row["met"] else "*"
+        against = row["other"] if row["other"] != "seconds" else ""
+        ratio = f"{mark}{_figure(row['ratio'])}{mark}"
+        lines.append(f"| {row['what']} | {_figure(row['ours'])} | {against} | {ratio} | {asked} |")
+    return "\n".join(lines)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def main(arguments: list[str] | None = None) -> list[Row]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="small synthetic sizes")
     parser.add_argument("--only", type=int, nargs="*", choices=sorted(ITEMS), default=None)
     parser.add_argument("--out", type=Path, default=Path("outputs/benchmarks.json"))
+    parser.add_argument("--show", type=Path, default=None)
     options = parser.parse_args(arguments)
+    if options.show is not None:
+        print(markdown(json.loads(options.show.read_text(encoding="utf-8"))))
+        return []
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rows = measure(options.only or sorted(ITEMS), options.smoke)

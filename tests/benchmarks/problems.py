@@ -51,7 +51,7 @@ def letter(smoke: bool) -> Sized:
         return Sized(_synthetic(26, 16, 700, 52), 1.0, 5, 1)
     lines = np.loadtxt(_data() / "letter" / "letter-recognition.data", delimiter=",", dtype=str)
     X, y = lines[:, 1:].astype(float), lines[:, 0]
-    return Sized(_instance("letter", X, y, 52, 5000, standardize=True), 1.0, 100, 3)
+    return Sized(_instance("letter", X, y, 52, 5000, standardize=True), 1.0, 100, 5)
 
 
 def rt_polarity(smoke: bool) -> Sized:
