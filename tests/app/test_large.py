@@ -190,9 +190,11 @@ def test_a_round_allocates_far_less_than_the_pool(tmp_path, monkeypatch):
     np.save(tmp_path / "y.npy", y)
     del X
     whole = n * d * 4
-    made = experiment(on_disk(tmp_path), n_queries=10)
+    rounds = experiment(on_disk(tmp_path), n_queries=20).rounds()
     tracemalloc.start()
-    next(made.rounds())
+    next(rounds)
+    tracemalloc.reset_peak()
+    next(rounds)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     arrays = n * 2 * 8 * 3 + n * 8 * 8  # log P of pool and candidates, U; and some of one column
