@@ -209,8 +209,10 @@ def test_a_round_takes_as_much_memory_as_the_one_before():
         tracemalloc.reset_peak()
     tracemalloc.stop()
     kept, peak = np.array(taken[1:-1]).T  # the last round selects nothing
-    assert peak.max() < 1.05 * peak.min()
-    assert kept.max() - kept.min() < 4 * 100 * 13 * 8  # what was labelled meanwhile, and copies
+    early, late = (np.median(part) for part in (peak[:4], peak[-4:]))  # others allocate, too
+    assert late < 1.1 * early
+    labelled = 100 * 13 * 8  # bytes of what was labelled meanwhile; there are a few copies of it
+    assert np.median(kept[-4:]) - np.median(kept[:4]) < 6 * labelled
 
 
 def test_top_b_is_the_head_of_a_full_sort():
