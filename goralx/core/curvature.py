@@ -26,14 +26,13 @@ class Expansion:
     """The labelled set around its optimum.
 
     ``Q`` (K, K-1) contrasts; ``X`` (n, D) labelled samples with the constant; ``log_P`` (n, K)
-    their log predictions and ``targets`` (n, K) their labels, one-hot; ``phi`` (m,) the optimum;
-    ``B`` (m, m) the inverse of A; ``shift`` (m,) is d0.
+    their log predictions; ``phi`` (m,) the optimum; ``B`` (m, m) the inverse of A; ``shift`` (m,)
+    is d0.
     """
 
     Q: Array
     X: Array
     log_P: Array
-    targets: Array
     phi: Array
     B: Array
     shift: Array

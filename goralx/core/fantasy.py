@@ -141,13 +141,11 @@ class Fantasy:
             log_P: Array = log_softmax(
                 (X @ self.phi.reshape(-1, X.shape[1]).T) @ around.Q.T, axis=1
             )
-            target = np.exp(log_P[-1]) if self.label is None else np.eye(self.n_classes)[self.label]
             pull = shares * np.tile(self.decay, around.Q.shape[1]) * self.phi
             self._expansions[shares] = replace(
                 around,
                 X=X,
                 log_P=log_P,
-                targets=np.concatenate([around.targets, target[None]]),
                 phi=self.phi,
                 B=B,
                 shift=-(B @ pull),

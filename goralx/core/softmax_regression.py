@@ -150,8 +150,7 @@ class SoftmaxFit(Predictor):
             B = Factor.of(A).inverse()
             shift = -B @ (share * phi)
         log_P = objective.log_proba(phi)
-        targets = np.eye(self.n_classes)[objective.y]
-        return Expansion(objective.Q, objective.X, log_P, targets, phi, B, shift)
+        return Expansion(objective.Q, objective.X, log_P, phi, B, shift)
 
     @cached_property
     def _expansions(self) -> dict[int, Expansion]:
