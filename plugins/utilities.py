@@ -33,6 +33,7 @@ from goralx.core import implicit, influence
 from goralx.core.curvature import Expansion, parts, with_constant
 from goralx.core.predictions import log_softmax
 
+_DRAWN = 8  # candidates that kappa is worked out for where nothing depends on it
 _LABELS = 3  # of a candidate, that kappa looks at: the largest move is nearly always among them
 SECOND_ORDER: frozenset[str] = frozenset({"expansion"})
 
@@ -47,7 +48,7 @@ class Influence(goralx.FirstOrderEstimator):
     .9. ``kappa`` candidates, drawn in each round, say how far it may be believed (0: none).
     """
 
-    kappa: int = 8
+    kappa: int = _DRAWN
 
     def __post_init__(self) -> None:
         if self.kappa < 0:
@@ -55,20 +56,7 @@ class Influence(goralx.FirstOrderEstimator):
 
     def trust(self, candidates: Candidates) -> Array | None:
         """Of some candidates, with the curvature that the fit has at hand."""
-        leverage = getattr(candidates.model, "leverage", None)
-        if leverage is None or self.kappa == 0:
-            return None
-        rng = np.random.default_rng([candidates.random_state, candidates.model.n_labelled])
-        size = min(self.kappa, len(candidates))
-        drawn = np.sort(rng.choice(len(candidates), size=size, replace=False, shuffle=False))
-        X = np.asarray(candidates.subset(drawn).X)
-        S, Q = leverage(X)
-        log_P = candidates.model.log_proba(X)  # of these alone: the pool may be elsewhere
-        labels = implicit.boldest(log_P, S, Q, _LABELS)
-        residual = implicit.proximal_residual(log_P, S, Q, labels, tolerance=1e-2)
-        kappa = np.full(len(candidates), np.nan)
-        kappa[drawn] = implicit.trust(residual, S, Q)
-        return kappa
+        return drawn_kappa(candidates, self.kappa)
 
     def direction(self, goal: LogitGoal, reference: Reference, *, regime: str) -> Direction:
         model = reference.model
@@ -178,7 +166,7 @@ class Retrain(_Remeasured):
             changes = candidates.model.retrained(X, y, regime)
             changes = changes.reshape(-1, K, len(expansion.phi))
             U[part] = scale * goal_changes(goal, seen, expansion, changes)
-        return Utilities(U, 0.0)
+        return Utilities(U, 0.0, drawn_kappa(candidates, _DRAWN))
 
 
 def sampled(
@@ -239,6 +227,28 @@ def own_rest(goal: LogitGoal, some: Candidates, Gamma: Array, moves: Array) -> A
         return share * goal.value_and_logit_gradient(log_P, some.X, None)[1]
 
     return implicit.beyond_second_order(gradient, some.log_P, Gamma, moves)
+
+
+def drawn_kappa(candidates: Candidates, size: int) -> Array | None:
+    """kappa (N,) of ``size`` candidates, drawn anew as labels come; NaN for all others.
+
+    From the curvature that the fit has at hand and the candidates' boldest labels; None where none
+    are asked for, or the model has no leverage at hand.
+    """
+    leverage = getattr(candidates.model, "leverage", None)
+    if leverage is None or size == 0:
+        return None
+    rng = np.random.default_rng([candidates.random_state, candidates.model.n_labelled])
+    size = min(size, len(candidates))
+    drawn = np.sort(rng.choice(len(candidates), size=size, replace=False, shuffle=False))
+    X = np.asarray(candidates.subset(drawn).X)
+    S, Q = leverage(X)
+    log_P = candidates.model.log_proba(X)  # of these alone: the pool may be elsewhere
+    labels = implicit.boldest(log_P, S, Q, _LABELS)
+    residual = implicit.proximal_residual(log_P, S, Q, labels, tolerance=1e-2)
+    kappa = np.full(len(candidates), np.nan)
+    kappa[drawn] = implicit.trust(residual, S, Q)
+    return kappa
 
 
 def check_positive(option: str, value: int | None) -> None:

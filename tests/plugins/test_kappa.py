@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,15 @@ def test_an_earlier_rounds_curvature_does_not_understate_it(n_classes):
     assert stale > 0
     assert min(ratios) > 0.9
     assert max(ratios) < 5.0
+
+
+@pytest.mark.parametrize("utility", ["influence", "implicit", "lookahead", "retrain"])
+def test_every_estimator_says_how_far_first_order_goes(utility):
+    made = experiment(instance())
+    estimator = build("utility", utility)
+    scored = replace(made, utility=replace(made.utility, estimator=estimator), n_queries=5)
+    first = next(scored.rounds())
+    assert 0 < first.metrics["trust/kappa_q050"] <= first.metrics["trust/kappa_q100"]
 
 
 def test_a_negative_number_is_refused():
