@@ -22,7 +22,7 @@ from .link import Link
 MAX_ITER = 100
 _START = 1e-2  # error of the proximal step, which is only where to start
 _SWEEPS = 4  # of a step: from an error of 1e-2 three steps reach 1e-10
-_TAME = 0.0  # leverages below which sweeps go in single precision: none, it varies between processes
+_TAME = 0.0  # leverages below which sweeps are in single precision: it varied by process
 
 
 @dataclass(frozen=True)
