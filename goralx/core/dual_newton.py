@@ -22,7 +22,7 @@ from .link import Link
 MAX_ITER = 100
 _START = 1e-2  # error of the proximal step, which is only where to start
 _SWEEPS = 4  # of a step: from an error of 1e-2 three steps reach 1e-10
-_TAME = 0.0  # leverages below which sweeps are in single precision: it varied by process
+_TAME = 1e4  # leverages up to which single precision resolves the contrasts
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Problems:
             if sweep > 0:
                 pull = quick.times_S(step).reshape(t, J, C)
                 step[:, :nC] = (by_sample[:, :n] - _blocks(M[:, :n], pull[:, :n])).reshape(t, nC)
-            through = _product(quick.between, step[:, :nC]).reshape(t, J - n, C)
+            through = product(quick.between, step[:, :nC]).reshape(t, J - n, C)
             rest = by_sample[:, n:] - _blocks(M[:, n:], through)
             step[:, nC:] = solved(M[:, n:], quick.among_new, rest.reshape(t, -1))
         return step
@@ -182,12 +182,12 @@ class Problems:
     def times_S(self, c: Array) -> Array:
         """S c of each problem: (t, JC)."""
         nC = len(self.among_old)
-        old, new, product = c[:, :nC], c[:, nC:], np.empty_like(c)
-        np.matmul(old, self.among_old, out=product[:, :nC])
-        product[:, :nC] += _product(self.between.transpose(0, 2, 1), new)
-        product[:, nC:] = _product(self.between, old)
-        product[:, nC:] += _product(self.among_new, new)
-        return product
+        old, new, pull = c[:, :nC], c[:, nC:], np.empty_like(c)
+        np.matmul(old, self.among_old, out=pull[:, :nC])
+        pull[:, :nC] += product(self.between.transpose(0, 2, 1), new)
+        pull[:, nC:] = product(self.between, old)
+        pull[:, nC:] += product(self.among_new, new)
+        return pull
 
     def objective(self, at: Point) -> Array:
         """What each problem minimises (t,), up to a constant."""
@@ -208,16 +208,16 @@ def _blocks(M: Array, vectors: Array) -> Array:
     return product
 
 
-def _product(matrices: Array, vectors: Array) -> Array:
+def product(matrices: Array, vectors: Array) -> Array:
     """Each matrix (t, i, j), or the only one (1, i, j), times its vector (t, j): (t, i)."""
-    product: Array
+    each: Array
     if len(matrices) == 1:
-        product = vectors @ matrices[0].T
+        each = vectors @ matrices[0].T
     elif vectors.shape[1] == 1:
-        product = matrices[:, :, 0] * vectors
-    else:
-        product = np.einsum("tij,tj->ti", matrices, vectors)
-    return product
+        each = matrices[:, :, 0] * vectors
+    else:  # not einsum: over an empty axis that is 0 times whatever memory holds, NaN at times
+        each = (matrices @ vectors[:, :, None])[:, :, 0]
+    return each
 
 
 def solved(M: Array, S: Array, error: Array) -> Array:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import retraining
 from .curvature import Expansion, logit_variance, quadratic_form
 from .fantasy import Fantasy
-from .linear_solve import Array, Factor, NotConverged, Solution, refined
+from .linear_solve import Array, Factor, Solution, refined
 from .newton import Preconditioner, minimise
 from .objective import Objective, contrasts
 from .predictions import Predictor, log_proba, log_softmax, logits, pullback
@@ -112,15 +111,13 @@ class SoftmaxFit(Predictor):
         """Exact change of phi (T, m) as X_new[t] (b, d) with labels y_new[t] (b,) join, for each t.
 
         X_new (1, b, d) are the same samples in every problem. Many at once in the span of the
-        samples while that is small; else, or where that does not converge, one warm start after
-        another; to a gradient of 1e-10.
+        samples while that is small, else one warm start after another; to a gradient of 1e-10.
         """
         T, b = y_new.shape
         if (self.n_labelled + b) * (self.n_classes - 1) <= _SPAN:
             n_shares = b if regime == "fixed_lambda" else 0
             phi = self.objective.phi(self.theta)
-            with suppress(NotConverged):  # a problem that the batch cannot solve has slower roads
-                return retraining.retrained(self.objective, phi, X_new, y_new, n_shares=n_shares)
+            return retraining.retrained(self.objective, phi, X_new, y_new, n_shares=n_shares)
         objective = self.objective
         n = self.n_labelled
         l2 = self.l2 if regime == "fixed_lambda" else self.l2 * n / (n + b)

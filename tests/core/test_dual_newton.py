@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goralx.core import dual_newton
-from goralx.core.dual_newton import MAX_ITER, Problems, solved
+from goralx.core.dual_newton import MAX_ITER, Problems, product, solved
 from goralx.core.linear_solve import NotConverged
 from goralx.core.link import Link
 from goralx.core.objective import contrasts
@@ -71,6 +71,12 @@ def test_single_precision_is_only_on_the_way(leverage, monkeypatch):
     found = problems.solve(TOLERANCE)
     monkeypatch.setattr(dual_newton, "_TAME", 0.0)
     np.testing.assert_allclose(problems.solve(TOLERANCE), found, atol=1e-9)
+
+
+@pytest.mark.parametrize("t", [1, 4])
+def test_a_product_with_no_labelled_sample_is_zero_whatever_memory_holds(t):
+    junk = np.lib.stride_tricks.as_strided(np.array([np.nan]), (t, 2, 0), (0, 0, 0))
+    np.testing.assert_array_equal(product(junk, np.empty((4, 0))), np.zeros((4, 2)))
 
 
 @pytest.mark.parametrize("common", [False, True])

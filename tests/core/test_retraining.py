@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from goralx.core import retraining
 from goralx.core import softmax_regression as softmax
 from goralx.core.dual_newton import Problems
-from goralx.core.linear_solve import NotConverged
 from goralx.core.retraining import predictions
 from tests.problems import Setting, blobs
 from tests.reference import predict
@@ -85,17 +83,3 @@ def test_a_model_too_large_for_the_span_refits_one_by_one_to_the_same(monkeypatc
     monkeypatch.setattr(softmax, "_SPAN", 0)
     one_by_one = setting.fit.retrained(setting.pool[None, :2], Y, "fixed_C")
     np.testing.assert_allclose(together, one_by_one, atol=1e-7)
-
-
-def test_what_the_batch_cannot_solve_is_refitted_one_by_one(monkeypatch):
-    rng = np.random.default_rng(11)
-    y = np.arange(20) % 3
-    fit = softmax.fit(rng.normal(size=(20, 4)), y, 3, l2=0.1)
-    X, labels = rng.normal(size=(6, 1, 4)), rng.integers(0, 3, size=(6, 1))
-    batched = fit.retrained(X, labels, "fixed_C")
-
-    def fails(*_, **__):
-        raise NotConverged("open")
-
-    monkeypatch.setattr(retraining, "retrained", fails)
-    np.testing.assert_allclose(fit.retrained(X, labels, "fixed_C"), batched, atol=1e-7)
