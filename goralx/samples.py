@@ -158,27 +158,29 @@ class Candidates:
 
         ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
         """
-        model, X, log_P, cut = self.model, self.pool.X, self.pool.log_P, blocks(len(self.pool.X))
         order = np.argsort(self.rows, kind="stable")
-        rows = self.rows[order]
-        edges = np.searchsorted(rows, [*(block.start for block in cut), len(X)])
-        U = np.empty((model.n_classes, len(rows))).T
+        rows, ascending = self.rows[order], bool((order[1:] > order[:-1]).all())
+        log_P, cut = self.log_P if ascending else taken(self.log_P, order), blocks(len(self.pool.X))
+        edges = np.searchsorted(rows, [*(block.start for block in cut), len(self.pool.X)])
+        U = np.empty((self.model.n_classes, len(rows))).T
 
         def score(i: int) -> None:
             inside = slice(edges[i], edges[i + 1])
-            chosen, start = rows[inside], cut[i].start
-            if 2 * len(chosen) < cut[i].stop - start:
-                some, seen, chosen = X[chosen], taken(log_P, chosen), np.arange(len(chosen))
-            else:
-                some, seen, chosen = X[cut[i]], log_P[cut[i]], chosen - start
-            influence.of_samples(
-                chosen, seen, lambda part: model.pushforward(some[part], v), U[inside], penalty
-            )
+            S = self._pushed(rows[inside], cut[i], v)
+            influence.utilities(np.exp(log_P[inside]), S, penalty, out=U[inside])
 
         occupied = [i for i in range(len(cut)) if edges[i] < edges[i + 1]]
         for _ in self.pool.engine.map(score, occupied, "scoring"):
             pass
-        return U if (order[1:] > order[:-1]).all() else taken(U, np.argsort(order))
+        return U if ascending else taken(U, np.argsort(order))
+
+    def _pushed(self, rows: Rows, block: slice, v: Array) -> Array:
+        """The model's pushforward of v at some rows (n,) of a block of the pool: (n, K)."""
+        X, model, size = self.pool.X, self.model, block.stop - block.start
+        if 2 * len(rows) < size or X.shape[1] < model.n_classes:  # the less is gathered
+            return model.pushforward(X[rows], v)
+        S = model.pushforward(X[block], v)
+        return S if len(rows) == size else taken(S, rows - block.start)
 
     def subset(self, positions: Rows) -> Candidates:
         """Only the candidates at these positions."""

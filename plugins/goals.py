@@ -56,11 +56,11 @@ class NegativeEntropy(goralx.LogitGoal):
     ) -> tuple[float, Array]:
         total, gradient = 0.0, np.empty(log_P.shape[::-1]).T
         for part in blocks(*log_P.shape):
-            some = log_P[part]
+            some, slope = log_P[part], gradient[part]
             P = np.exp(some)
             negative_entropy = np.einsum("nk,nk->n", P, some)
-            P *= some - negative_entropy[:, None]
-            gradient[part] = P
+            np.subtract(some, negative_entropy[:, None], out=slope)
+            slope *= P
             total += float(negative_entropy.sum())
         return total, gradient
 
@@ -90,13 +90,13 @@ class NegativeFisherInformation(goralx.LogitGoal):
     ) -> tuple[float, Array]:
         total, gradient = 0.0, np.empty(log_P.shape[::-1]).T
         for part in blocks(*log_P.shape):
-            P = np.exp(log_P[part])
+            P, slope = np.exp(log_P[part]), gradient[part]
             nu = np.einsum("nk,nk->n", P, P)
             scale = self._squares(X[part]) / len(X)
             total += float(scale @ (nu - 1.0))
-            step = P - nu[:, None]
-            step *= P
-            np.multiply(step, 2.0 * scale[:, None], out=gradient[part])
+            np.subtract(P, nu[:, None], out=slope)
+            slope *= P
+            slope *= 2.0 * scale[:, None]
         return total, gradient
 
     def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:

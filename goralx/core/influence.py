@@ -7,13 +7,9 @@ label is one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
 from .linear_solve import Array
-from .predictions import blocks
 
 
 def direction(solved_goal_gradient: Array, n_labelled: int) -> Array:
@@ -21,7 +17,7 @@ def direction(solved_goal_gradient: Array, n_labelled: int) -> Array:
     return solved_goal_gradient / -n_labelled
 
 
-def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
+def utilities(P: Array, S: Array, penalty: float = 0.0, out: Array | None = None) -> Array:
     """U[x, y] = (1/n) I((x, y)) = v' grad R(z) for every sample and label: (N, K)  (Eqs 2-3).
 
     P (N, K) are the predictions and S = X v' (N, K) the derivative of the logits along v; a
@@ -29,25 +25,5 @@ def utilities(P: Array, S: Array, penalty: float = 0.0) -> Array:
     brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
     """
     expected = np.einsum("nk,nk->n", P, S) + penalty
-    change: Array = expected[:, None] - S
+    change: Array = np.subtract(expected[:, None], S, out=out)
     return change
-
-
-def of_samples(
-    rows: NDArray[np.int64],
-    log_P: Array,
-    pushforward: Callable[[slice], Array],
-    out: Array,
-    penalty: float = 0.0,
-) -> None:
-    """`utilities` of some samples, into ``out`` (N, K): their ``rows`` (N,) of M, ascending.
-
-    From log_P (M, K) and S of any slice of M. Block by block: neither P nor S is ever there as a
-    whole, and both are used while in cache.
-    """
-    for part in blocks(*log_P.shape):
-        first, last = np.searchsorted(rows, (part.start, part.stop))
-        if first < last:
-            U = utilities(np.exp(log_P[part]), pushforward(part), penalty)
-            inside = rows[first:last] - part.start
-            np.take(U.T, inside, axis=1, out=out.T[:, first:last], mode="clip")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .linear_solve import Array
 
 _BLOCK = 1 << 16  # floats of a block's features or logits, 512 kB
-_SAFE = 300.0  # logits up to which exp and a sum over classes neither overflow nor lose a digit
+_SAFE = 1e-100  # a sum of exponentials above which none that counts is lost to underflow
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,15 @@ def log_proba(X: NDArray[np.floating], theta: Array) -> Array:
         np.subtract(likelier, np.maximum(m, 0.0), out=by_class[0])
         np.add(likelier, np.minimum(m, 0.0), out=by_class[1])
         return by_class.T
-    scratch = None
     for part in blocks(len(X), max(theta.shape)):
         z = by_class[:, part]
         _logits(X[part], theta, z)
-        if max(z.max(), -z.min()) > _SAFE:
+        with np.errstate(over="ignore"):  # it is looked for
+            total = np.exp(z).sum(axis=0)
+        if not (total.min() > _SAFE and total.max() < np.inf):
             z -= z.max(axis=0)
-        scratch = np.exp(z, out=None if scratch is None else scratch[:, : z.shape[1]])
-        z -= np.log(scratch.sum(axis=0))
+            total = np.exp(z).sum(axis=0)
+        z -= np.log(total)
     return by_class.T
 
 

@@ -123,12 +123,13 @@ def test_blocks_are_the_whole(K, dtype, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 if dtype == np.float32 else 1e-12)
 
 
-@pytest.mark.parametrize("few", [False, True])
-def test_first_order_utilities_of_few_candidates_and_of_many(few):
+@pytest.mark.parametrize("d", [1, 4])  # fewer features than classes, and more
+@pytest.mark.parametrize("n", [0, 20, 180, 200])
+def test_first_order_utilities_of_few_candidates_and_of_many(n, d):
     rng = np.random.default_rng(3)
-    X, v = rng.normal(size=(200, 4)), rng.normal(size=(3, 5))
-    pool = Reference(softmax.Predictor(rng.normal(size=(3, 5))), X)
-    rows = rng.permutation(200)[: 20 if few else 180]
+    X, v = rng.normal(size=(200, d)), rng.normal(size=(3, d + 1))
+    pool = Reference(softmax.Predictor(rng.normal(size=(3, d + 1))), X)
+    rows = rng.permutation(200)[:n]
     expected = influence.utilities(np.exp(pool.log_P), pool.model.pushforward(X, v))[rows]
     np.testing.assert_allclose(Candidates(pool, rows, None, 0.0).first_order(v), expected)
 

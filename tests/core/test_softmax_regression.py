@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from goralx.core import objective as objective_module
 from goralx.core import softmax_regression as softmax
@@ -86,12 +87,16 @@ def test_predictions_pushforward_and_pullback(K):
     np.testing.assert_allclose(with_gauge, total, atol=1e-9)
 
 
-def test_predictions_survive_extreme_logits():
-    X = np.array([[800.0], [-800.0]])
-    log_P = softmax.log_proba(X, np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]))
-    assert np.isfinite(log_P).all()
-    np.testing.assert_allclose(log_P[0], [0.0, -1600.0, -800.0])
-    np.testing.assert_allclose(log_P[1], [-1600.0, 0.0, -800.0])
+@pytest.mark.parametrize("level", [-1e4, -700.0, -200.0, 0.0, 200.0, 700.0, 1e4])
+@pytest.mark.parametrize("K", [2, 3])
+def test_predictions_survive_extreme_logits(K, level):
+    X = np.array([[800.0], [-800.0], [1.0], [0.0]])
+    theta = np.array([[1.0, level], [-1.0, level], [0.0, level]])[:K]
+    exact = log_softmax(with_constant(X) @ theta.T, axis=1)
+    for one in range(len(X)):  # alone, and beside others that need what it does not
+        log_P = softmax.log_proba(X[one:], theta)
+        assert np.isfinite(log_P).all()
+        np.testing.assert_allclose(log_P, exact[one:], rtol=1e-12, atol=1e-12 * abs(level))
 
 
 # --- objective, gradient, Hessian --------------------------------------------------------------
