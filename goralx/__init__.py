@@ -24,9 +24,9 @@ from .components import (
     UtilityEstimator,
     top_b,
 )
-from .data import Features, Instance, Labelled, Labels, Rows, check_split, make_instance
+from .data import Features, Instance, Labelled, Labels, Rows
 from .errors import BadInput, GoralxError, Incompatible, PluginError, RunFailed, UnknownName
-from .experiment import Experiment, Round, Stop
+from .experiment import Experiment, Stop
 from .explanation import Explanation
 from .goal_utility import GoalOrientedUtility, Scores
 from .hookspecs import hookimpl
@@ -34,7 +34,9 @@ from .library import explain, query, utilities
 from .models import CurvedModel, FittedModel, Model
 from .passes import Engine, Local, Portable
 from .registry import build
+from .rounds import Round
 from .samples import Candidates, Reference
+from .splits import check_split, make_instance
 from .views import View
 
 __version__ = "0.1.0"

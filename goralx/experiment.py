@@ -11,17 +11,16 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from . import remote
 from .audit import METRICS, Auditor
-from .components import Array, BatchRule, Goal, Query, Selection, Strategy
-from .data import Instance, Labelled, Labels, Oracle, Rows, streams
-from .errors import BadInput, Incompatible, RunWarning
+from .components import BatchRule, Goal, Query, Selection, Strategy
+from .data import Instance, Labelled, Oracle, streams
+from .errors import BadInput, Incompatible
 from .goal_utility import (
     GoalOrientedUtility,
     Scores,
@@ -29,14 +28,15 @@ from .goal_utility import (
     check_model,
     goal_value,
 )
+from .guard import VacuousUtility, checked, vacuity
+from .measures import test_metrics, utility_metrics
 from .models import FittedModel, Model
 from .passes import HERE, Engine, keep_freed_memory
+from .rounds import Checkpoint, Round, State
 from .samples import Candidates, Reference
 
-TRUST_QUANTILES = (0.5, 0.95, 1.0)
 CEILING = 20_000_000
 """Feature values of a pool (samples times features) up to which it is fit as a whole."""
-QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
@@ -55,50 +55,6 @@ class Stop:
             raise BadInput(f"stop.min_gain={self.min_gain}; allowed: null or a number >= 0")
         if self.patience < 1:
             raise BadInput(f"stop.patience={self.patience}; allowed: at least 1")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What going on needs after ``round``: ids in order, the last fit, the generator's state.
-
-    ``rows`` are all labelled source rows, the first ``n_fitted`` of which ``model`` was fit on;
-    ``predicted`` and ``tau`` are what the next round's realised change is held against; ``warned``
-    are the names of what has been warned of and is not to be said again.
-    """
-
-    round: int
-    rows: Rows
-    n_fitted: int
-    model: Mapping[str, Array]
-    rng_state: Mapping[str, Any]
-    predicted: float
-    tau: float
-    idle: int
-    done: bool
-    warned: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round's facts. Ids are row numbers in the source data set.
-
-    ``metrics`` has the same names in every round of a run, NaN where there is nothing to say.
-    ``pool_ids`` (N,) are the candidates and ``utility`` (N,) what they were worth, if the strategy
-    asked. ``queried`` (b,) were sent to the oracle, whose answers are ``labels``; empty in the last
-    round, which only measures.
-    """
-
-    index: int
-    n_labelled: int
-    metrics: Mapping[str, float]
-    pool_ids: Rows
-    utility: Array | None
-    queried: Rows
-    labels: Labels
-    queried_utility: Array
-    theta: Array
-    last: bool
-    checkpoint: Checkpoint = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -177,14 +133,14 @@ class Experiment:
             round, state = self._round(state)
             yield round
 
-    def _begin(self) -> _State:
-        return _State(self.instance.init, streams(self.seed, "strategy"))
+    def _begin(self) -> State:
+        return State(self.instance.init, streams(self.seed, "strategy"))
 
-    def _resume(self, checkpoint: Checkpoint) -> _State:
+    def _resume(self, checkpoint: Checkpoint) -> State:
         rng = streams(self.seed, "strategy")
         rng.bit_generator.state = dict(checkpoint.rng_state)
         fitted_on = self.instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
-        return _State(
+        return State(
             rows=checkpoint.rows,
             rng=rng,
             index=checkpoint.round + 1,
@@ -196,7 +152,7 @@ class Experiment:
             warned=checkpoint.warned,
         )
 
-    def _round(self, state: _State) -> tuple[Round, _State]:
+    def _round(self, state: State) -> tuple[Round, State]:
         """Fit, measure, score, query, reveal: one row of the table in the package's design."""
         instance, oracle = self.instance, Oracle(self.instance)
         labelled = instance.labelled(state.rows)
@@ -212,14 +168,8 @@ class Experiment:
         candidates = Candidates(pool, unlabelled, labelled, 1.0 - left / self.budget, self.seed)
         selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
         if not done:
-            query = self._query(candidates, min(self.batch_size, left), state.rng, oracle)
-            selection = self._checked(self.strategy.select(query), query)
-            scores = query.scores if self.strategy.uses_goal else None
-            if scores is not None and scores.vacuous and len(candidates) > 1:  # one is no choice
-                vacuous = True
-                self._say_vacuous(scores, first="vacuous" not in state.warned)
-                at_random = state.rng.permutation(len(candidates))[: query.batch_size]
-                selection = Selection(at_random, selection.utility)
+            b = min(self.batch_size, left)
+            selection, scores, vacuous = self._select(state, candidates, b, oracle)
         scored = time.perf_counter()
         audited = self._audit(state, candidates, None if vacuous else scores)
         finished = time.perf_counter()
@@ -231,7 +181,7 @@ class Experiment:
         queried, utility = ids[selection.rows], selection.utility
         tau = goals[self.goal]
         predicted = float("nan") if scores is None else float(scores.utility[selection.rows].sum())
-        following = _State(
+        following = State(
             rows=np.concatenate([state.rows, queried]),
             rng=state.rng,
             index=state.index + 1,
@@ -290,16 +240,33 @@ class Experiment:
         model = self.model.fit(instance.labelled(rows), instance.n_classes, previous=start)
         return test_metrics(model, instance.subset(instance.test))["test/accuracy"]
 
-    def _query(
-        self, candidates: Candidates, b: int, rng: np.random.Generator, oracle: Oracle
-    ) -> Query:
+    def _select(
+        self, state: State, candidates: Candidates, b: int, oracle: Oracle
+    ) -> tuple[Selection, Scores | None, bool]:
+        """What the strategy selects, and by which scores; whether they were vacuous.
+
+        Then the selection is openly at random.
+        """
         ids = self.instance.pool[candidates.rows]
         y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
-        score = self.utility if self.strategy.uses_goal else None
-        return Query(candidates, b, rng, y_true, score, self.rule)
+        utility = self.utility if self.strategy.uses_goal else None
+        query = Query(candidates, b, state.rng, y_true, utility, self.rule)
+        selection = checked(self.strategy.select(query), query, type(self.strategy).__name__)
+        if utility is None:
+            return selection, None, False
+        scores = query.scores
+        if not scores.vacuous or len(candidates) == 1:  # one is no choice
+            return selection, scores, False
+        message = vacuity(utility, scores)
+        if self.guard == "error":
+            raise Incompatible(message)
+        if "vacuous" not in state.warned:
+            warnings.warn(f"{message}; selecting at random", VacuousUtility, stacklevel=4)
+        at_random = state.rng.permutation(len(candidates))[:b]
+        return Selection(at_random, selection.utility), scores, True
 
     def _audit(
-        self, state: _State, candidates: Candidates, scores: Scores | None
+        self, state: State, candidates: Candidates, scores: Scores | None
     ) -> dict[str, float]:
         """The round's audit, if one is due; what it finds never changes a selection."""
         auditor, n = self.auditor, len(state.rows)
@@ -309,106 +276,3 @@ class Experiment:
             return {}
         rng = streams(self.seed, f"audit {state.index}")
         return auditor.agreement(candidates, scores, rng, self.batch_size)
-
-    def _say_vacuous(self, scores: Scores, *, first: bool) -> None:
-        assert self.utility is not None
-        found = f"spread {scores.spread:.1e}, noise {scores.noise:.1e}"
-        if float(np.ptp(scores.U, axis=0).max()) > scores.noise:  # labels matter, until resolved
-            message = (
-                f"operator {type(self.utility.operator).__name__} makes every utility the same: "
-                f"{found}. Under the model's own prediction the first-order utility is a constant "
-                "(Remark 1). Use annealed, laplace or average"
-            )
-        else:
-            message = (
-                f"goal {type(self.utility.goal).__name__} is raised alike by every candidate, "
-                f"whatever its label: {found}. Use another goal, or utility=lookahead"
-            )
-        if self.guard == "error":
-            raise Incompatible(message)
-        if first:
-            warnings.warn(f"{message}; selecting at random", VacuousUtility, stacklevel=4)
-
-    def _checked(self, selection: Selection, query: Query) -> Selection:
-        """A strategy's selection, or an error that says what is wrong with it."""
-        name, n = type(self.strategy).__name__, len(query.candidates)
-        rows = np.asarray(selection.rows)
-        integers = rows.ndim == 1 and rows.dtype.kind in "iu"
-        if (
-            not (integers and 0 < len(rows) <= query.batch_size)
-            or not (rows.min() >= 0 and rows.max() < n)
-            or len(np.unique(rows)) != len(rows)
-        ):
-            raise BadInput(
-                f"strategy {name} chose {np.array2string(rows, threshold=20)}; expected 1 to "
-                f"{query.batch_size} row numbers, all different, of the candidates 0..{n - 1}"
-            )
-        if selection.utility is not None and np.shape(selection.utility) != (n,):
-            raise BadInput(
-                f"strategy {name} gave utilities of shape {np.shape(selection.utility)}; "
-                f"expected ({n},), one a candidate, or None"
-            )
-        return Selection(rows.astype(np.int64, copy=False), selection.utility)
-
-
-@dataclass(frozen=True)
-class _State:
-    """Between two rounds: everything that the next one depends on."""
-
-    rows: Rows
-    rng: np.random.Generator
-    index: int = 0
-    model: FittedModel | None = None
-    predicted: float = float("nan")
-    tau: float = float("nan")
-    idle: int = 0
-    done: bool = False
-    warned: frozenset[str] = frozenset()
-
-    def checkpoint(self) -> Checkpoint:
-        assert self.model is not None
-        return Checkpoint(
-            round=self.index - 1,
-            rows=self.rows,
-            n_fitted=self.model.n_labelled,
-            model=self.model.checkpoint(),
-            rng_state=self.rng.bit_generator.state,
-            predicted=self.predicted,
-            tau=self.tau,
-            idle=self.idle,
-            done=self.done,
-            warned=self.warned,
-        )
-
-
-class VacuousUtility(RunWarning):
-    """All candidates are worth the same, up to noise; the selection is openly random."""
-
-
-def test_metrics(model: FittedModel, test: Labelled) -> dict[str, float]:
-    """Accuracy and mean log loss (nats) on the test set."""
-    log_P = Reference(model, test.X).log_P
-    return {
-        "test/accuracy": float((log_P.argmax(axis=1) == test.y).mean()),
-        "test/log_loss": float(-log_P[np.arange(len(test)), test.y].mean()),
-    }
-
-
-def utility_metrics(utility: Array | None, scores: Scores | None) -> dict[str, float]:
-    """Quantiles of the utility over the candidates, its spread, the noise in it, and its trust."""
-    values = np.full(len(QUANTILES), np.nan)
-    if utility is not None:
-        values = np.nanquantile(utility, QUANTILES)
-    named = {
-        f"utility/q{round(100 * q):03d}": float(v) for q, v in zip(QUANTILES, values, strict=True)
-    }
-    nothing = float("nan")
-    kappa = [nothing] * len(TRUST_QUANTILES)
-    if scores is not None and scores.trust is not None:
-        kappa = np.nanquantile(scores.trust, TRUST_QUANTILES).tolist()
-    return {
-        **named,
-        "utility/spread": scores.spread if scores is not None else nothing,
-        "utility/noise": scores.noise if scores is not None else nothing,
-        **{f"trust/kappa_q{round(100 * q):03d}": k for q, k in zip(TRUST_QUANTILES, kappa)},
-    }

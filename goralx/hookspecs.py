@@ -21,9 +21,9 @@ if TYPE_CHECKING:
         Tracker,
         UtilityEstimator,
     )
-    from .experiment import Round
     from .models import Model
     from .passes import Engine
+    from .rounds import Round
 
 hookspec = pluggy.HookspecMarker("goralx")
 hookimpl = pluggy.HookimplMarker("goralx")

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .data import plain_labels
 from .errors import BadInput
+from .labels import plain_labels
 from .sources import cache_folder, first_line
 from .tables import label_column
 from .views import View, map_array

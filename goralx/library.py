@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import explanation
 from .components import Array, BatchRule, Goal, LabelOperator, Query, Strategy, UtilityEstimator
-from .data import Features, Labelled, Rows, as_features, check_finite, plain_labels
+from .data import Features, Labelled, Rows
 from .errors import BadInput
-from .experiment import VacuousUtility
 from .explanation import Explanation
+from .features import as_features, check_finite
 from .goal_utility import GoalOrientedUtility
+from .guard import VacuousUtility
+from .labels import plain_labels
 from .models import Model
 from .registry import registry
 from .samples import Candidates, Reference

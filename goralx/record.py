@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from .data import Instance, Rows
 from .errors import BadInput
-from .experiment import Checkpoint, Round
+from .rounds import Checkpoint, Round
 from .storage import append_csv, keep_rows, number, read_csv, write_csv, write_json, write_npz
 from .views import blocks, shown
 

@@ -21,7 +21,7 @@ from . import hookspecs
 from .errors import GoralxError, PluginError, UnknownName, unknown_name
 
 if TYPE_CHECKING:
-    from .experiment import Round
+    from .rounds import Round
 
 HOOKS = {
     "goal": "register_goals",

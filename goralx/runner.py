@@ -23,10 +23,11 @@ import numpy as np
 
 from .components import Array, Tracker
 from .errors import BadInput
-from .experiment import Experiment, Round
+from .experiment import Experiment
 from .record import Record, RunInfo, read_rounds, read_summary
 from .report import figures
 from .report.learning_curve import aulc, labels_needed
+from .rounds import Round
 from .tracking import Guarded
 from .tracking.progress import Progress, plain_warnings, progress_bar
 from .tracking.signals import terminable

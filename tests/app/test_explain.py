@@ -374,7 +374,7 @@ def test_a_strategy_without_a_goal_is_refused_with_its_own_scores(
         assert f"{first['pool_id']}: {float(first['utility']):.4g}" in done.err
 
 
-@pytest.mark.filterwarnings("ignore::goralx.experiment.VacuousUtility")
+@pytest.mark.filterwarnings("ignore::goralx.guard.VacuousUtility")
 @pytest.mark.parametrize(
     "words, said",
     [

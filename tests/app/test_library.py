@@ -12,7 +12,7 @@ import pytest
 
 import goralx
 from goralx import BadInput, GoralxError, Incompatible, UnknownName
-from goralx.experiment import VacuousUtility
+from goralx.guard import VacuousUtility
 from tests.problems import blobs, build, experiment, instance
 
 NAMES = np.array(["pear", "apple", "fig"])  # not in alphabetical order: columns are sorted

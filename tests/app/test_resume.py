@@ -20,7 +20,7 @@ import pytest
 from goralx import record as record_module
 from goralx import runner, storage
 from goralx.errors import BadInput
-from goralx.experiment import VacuousUtility
+from goralx.guard import VacuousUtility
 from goralx.record import read_rounds, read_summary
 from tests.app import runs
 

@@ -20,7 +20,7 @@ import pytest
 
 import goralx
 from goralx.errors import BadInput
-from goralx.experiment import VacuousUtility
+from goralx.guard import VacuousUtility
 from goralx.record import read_rounds, read_summary
 from goralx.tracking.mlflow import MlflowTracker, default_uri, sqlite_file, sync
 from goralx.tracking.naming import metric_name, parameters

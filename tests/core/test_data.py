@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 import goralx
 from goralx import BadInput
-from goralx.data import check_finite, encode_labels, streams
+from goralx.data import streams
+from goralx.features import check_finite
+from goralx.labels import encode_labels
 
 
 @st.composite

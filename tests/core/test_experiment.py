@@ -19,7 +19,9 @@ import pytest
 
 import goralx
 from goralx.data import streams
-from goralx.experiment import Checkpoint, Stop, VacuousUtility
+from goralx.experiment import Stop
+from goralx.guard import VacuousUtility
+from goralx.rounds import Checkpoint
 from tests.problems import build, experiment, instance
 from tests.reference import GOALS, Problem, predict
 
