@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import explanation
+from .arguments import (
+    check_integer,
+    check_progress,
+    classes_of,
+    take_component,
+    take_dev,
+    take_features,
+    take_labels,
+)
 from .components import Array, BatchRule, Goal, LabelOperator, Query, Strategy, UtilityEstimator
-from .data import Features, Labelled, Rows
+from .data import Labelled, Rows
 from .errors import BadInput
 from .explanation import Explanation
-from .features import as_features, check_finite
 from .goal_utility import GoalOrientedUtility
-from .guard import VacuousUtility
-from .labels import plain_labels
+from .guard import VacuousUtility, checked, vacuity
 from .models import Model
 from .registry import registry
 from .samples import Candidates, Reference
-
-KINDS: dict[str, Any] = {
-    "goal": Goal,
-    "operator": LabelOperator,
-    "utility": UtilityEstimator,
-    "strategy": Strategy,
-    "batch": BatchRule,
-    "model": Model,
-}
 
 
 def utilities(
@@ -115,8 +111,8 @@ def query(
     ``batch`` says how a goal-oriented batch is put together. ``random_state`` decides ties and
     all that is drawn: the same inputs give the same indices.
     """
-    chooser: Strategy = _component("strategy", strategy)
-    rule: BatchRule = _component("batch", batch)
+    chooser: Strategy = take_component("strategy", strategy)
+    rule: BatchRule = take_component("batch", batch)
     scorer, candidates = _prepare(
         X_labelled,
         y_labelled,
@@ -134,7 +130,7 @@ def query(
         progress=progress,
         random_state=random_state,
     )
-    _check_integer("batch_size", batch_size, 1)
+    check_integer("batch_size", batch_size, 1)
     if batch_size > len(candidates):
         raise BadInput(f"batch_size={batch_size}; allowed: 1 to {len(candidates)}, the pool's size")
     if chooser.needs_ground_truth:
@@ -143,15 +139,10 @@ def query(
         scorer.check_batch(rule, batch_size)
     rng = np.random.default_rng(random_state)
     asked = Query(candidates, batch_size, rng, score=scorer, rule=rule)
-    rows = chooser.select(asked).rows
-    if chooser.uses_goal and asked.scores.vacuous and len(candidates) > 1:
-        warnings.warn(
-            f"every candidate is worth the same (spread {asked.scores.spread:.1e}, noise "
-            f"{asked.scores.noise:.1e}; Remark 1), the indices are drawn at random; "
-            "use operator annealed, laplace or average",
-            VacuousUtility,
-            stacklevel=2,
-        )
+    rows = checked(chooser.select(asked), asked, type(chooser).__name__).rows
+    if scorer is not None and asked.scores.vacuous and len(candidates) > 1:
+        message = f"{vacuity(scorer, asked.scores)}; the indices are drawn at random"
+        warnings.warn(message, VacuousUtility, stacklevel=2)
         return asked.rng.permutation(len(candidates))[:batch_size]
     return rows
 
@@ -210,7 +201,7 @@ def explain(
         candidates,
         scorer(candidates),
         rows.astype(np.int64),
-        classes=_classes(_labels(y_labelled, len(candidates.labelled), "labelled")),
+        classes=classes_of(take_labels(y_labelled, len(candidates.labelled), "labelled")),
         operator=name,
         operators=explanation.operators_beside(name, scorer.model, ground_truth=False),
     )
@@ -233,26 +224,26 @@ def _prepare(
     **model_options: Any,
 ) -> tuple[GoalOrientedUtility | None, Candidates]:
     """Check everything, fit, and see the pool through the fit; the utility only if asked for."""
-    X, pool_X = _features(X_labelled, "X_labelled"), _features(X_pool, "X_pool")
-    _check_progress(progress)
-    _check_integer("random_state", random_state, 0)
-    labels = _labels(y_labelled, len(X), "labelled")
-    classes = _classes(labels)
+    X, pool_X = take_features(X_labelled, "X_labelled"), take_features(X_pool, "X_pool")
+    check_progress(progress)
+    check_integer("random_state", random_state, 0)
+    labels = take_labels(y_labelled, len(X), "labelled")
+    classes = classes_of(labels)
     labelled = Labelled(X, np.searchsorted(classes, labels))
-    dev = _dev(X_dev, y_dev, classes)
+    dev = take_dev(X_dev, y_dev, classes)
     for name, other in (("X_pool", pool_X), *([("X_dev", dev.X)] if dev else [])):
         if other.shape[1] != X.shape[1]:
             raise BadInput(f"{name} has {other.shape[1]} features, X_labelled {X.shape[1]}")
     given = {k: v for k, v in model_options.items() if v is not None}
     if given and not isinstance(model, str):
         raise BadInput(f"{', '.join(given)} given beside a model object; set them on the object")
-    learner: Model = _component("model", model, given)
+    learner: Model = take_component("model", model, given)
     scorer = None
     if needs_goal:
         scorer = GoalOrientedUtility(
-            _component("goal", goal),
-            _component("operator", operator),
-            _component("utility", utility),
+            take_component("goal", goal),
+            take_component("operator", operator),
+            take_component("utility", utility),
             learner,
             dev,
             first_order=registry().build("utility", "influence"),
@@ -261,62 +252,3 @@ def _prepare(
     rows = np.arange(len(pool_X))
     candidates = Candidates(Reference(fitted, pool_X), rows, labelled, progress, random_state)
     return scorer, candidates
-
-
-def _features(X: ArrayLike, name: str) -> Features:
-    features = as_features(X, name)
-    check_finite(features, name)
-    return features
-
-
-def _dev(X_dev: ArrayLike | None, y_dev: ArrayLike | None, classes: np.ndarray) -> Labelled | None:
-    if (X_dev is None) != (y_dev is None):
-        raise BadInput("X_dev and y_dev belong together; give both or neither")
-    if X_dev is None or y_dev is None:
-        return None
-    X = _features(X_dev, "X_dev")
-    labels = _labels(y_dev, len(X), "dev").tolist()
-    known = {label: k for k, label in enumerate(classes.tolist())}
-    unknown = [label for label in dict.fromkeys(labels) if label not in known]
-    if unknown:
-        raise BadInput(f"y_dev has labels that y_labelled has not: {unknown}; label one of each")
-    return Labelled(X, np.array([known[label] for label in labels]))
-
-
-def _labels(y: ArrayLike, n: int, which: str) -> NDArray[Any]:
-    """Labels (n,) of any kind, none of them missing."""
-    labels = np.asarray(y)
-    if labels.shape != (n,):
-        raise BadInput(f"y_{which} has shape {labels.shape}; expected ({n},) as X_{which}")
-    plain_labels(labels, f"y_{which}")
-    return labels
-
-
-def _classes(labels: NDArray[Any]) -> NDArray[Any]:
-    try:
-        classes = np.unique(labels)
-    except TypeError as error:
-        raise BadInput(f"y_labelled mixes kinds of labels ({error}); give one kind") from None
-    if len(classes) < 2:
-        raise BadInput(f"y_labelled has {len(classes)} class; at least two are needed")
-    return classes
-
-
-def _check_progress(value: Any) -> None:
-    if not (isinstance(value, Real) and 0.0 <= float(value) <= 1.0):
-        raise BadInput(f"progress={value!r}; allowed: 0 to 1")
-
-
-def _check_integer(name: str, value: Any, least: int) -> None:
-    if not (isinstance(value, Integral) and int(value) >= least):
-        raise BadInput(f"{name}={value!r}; allowed: a whole number, at least {least}")
-
-
-def _component(group: str, given: Any, options: Mapping[str, Any] | None = None) -> Any:
-    """A registered name built with its defaults, or the object itself."""
-    if isinstance(given, str):
-        return registry().build(group, given, options)
-    if isinstance(given, type) or not isinstance(given, KINDS[group]):
-        names = ", ".join(registry().names(group))
-        raise BadInput(f"{group}={given!r}; give a name ({names}) or an object of your own class")
-    return given

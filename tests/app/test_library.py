@@ -389,6 +389,17 @@ def test_a_strategy_that_needs_the_truth_is_refused(data):
         goralx.query(X, y, pool, strategy=Cheat())
 
 
+def test_what_a_strategy_selects_is_looked_at(data):
+    X, y, pool, *_ = data
+
+    class Careless(goralx.Strategy):
+        def select(self, query):
+            return goralx.Selection(np.array([40, 40]))
+
+    with pytest.raises(BadInput, match=r"strategy Careless chose \[40 40\]; .* 0\.\.39"):
+        goralx.query(X, y, pool, batch_size=2, strategy=Careless())
+
+
 # --- imports ---------------------------------------------------------------------------------
 
 
