@@ -158,21 +158,22 @@ class Candidates:
 
         ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
         """
-        order = np.argsort(self.rows, kind="stable")
-        rows, ascending = self.rows[order], bool((order[1:] > order[:-1]).all())
-        log_P, cut = self.log_P if ascending else taken(self.log_P, order), blocks(len(self.pool.X))
-        edges = np.searchsorted(rows, [*(block.start for block in cut), len(self.pool.X)])
-        U = np.empty((self.model.n_classes, len(rows))).T
+        if not (self.rows[1:] >= self.rows[:-1]).all():
+            order = np.argsort(self.rows, kind="stable")
+            return taken(self.subset(order).first_order(v, penalty), np.argsort(order))
+        cut = blocks(len(self.pool.X))
+        edges = np.searchsorted(self.rows, [*(block.start for block in cut), len(self.pool.X)])
+        U = np.empty((self.model.n_classes, len(self))).T
 
         def score(i: int) -> None:
             inside = slice(edges[i], edges[i + 1])
-            S = self._pushed(rows[inside], cut[i], v)
-            influence.utilities(np.exp(log_P[inside]), S, penalty, out=U[inside])
+            S = self._pushed(self.rows[inside], cut[i], v)
+            influence.utilities(np.exp(self.log_P[inside]), S, penalty, out=U[inside])
 
         occupied = [i for i in range(len(cut)) if edges[i] < edges[i + 1]]
         for _ in self.pool.engine.map(score, occupied, "scoring"):
             pass
-        return U if ascending else taken(U, np.argsort(order))
+        return U
 
     def _pushed(self, rows: Rows, block: slice, v: Array) -> Array:
         """The model's pushforward of v at some rows (n,) of a block of the pool: (n, K)."""
