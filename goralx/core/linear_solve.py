@@ -61,14 +61,16 @@ def approximate_inverse(matrix: Array) -> NDArray[np.float32]:
     single precision cannot factorise it, its diagonal is raised until it can.
     """
     root = np.sqrt(np.diag(matrix))
-    scaled = (matrix / root / root[:, None]).astype(np.float32)
+    scaled = matrix / root
+    scaled /= root[:, None]
+    scaled = scaled.astype(np.float32)
     for ridge in (0.0, 1e-6, 1e-4, 1e-2, 1.0):
         if ridge:
             scaled[np.diag_indices(len(root))] = 1.0 + ridge
         factor, failed = spotrf(scaled)
         if not failed:
-            inverse: NDArray[np.float32] = spotri(factor, overwrite_c=True)[0]
-            inverse = np.triu(inverse) + np.triu(inverse, 1).T
+            upper: NDArray[np.float32] = spotri(factor, overwrite_c=True)[0]
+            inverse = upper.T + np.triu(upper, 1)
             inverse /= root.astype(np.float32)
             inverse /= root.astype(np.float32)[:, None]
             return inverse

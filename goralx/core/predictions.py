@@ -50,35 +50,27 @@ def blocks(N: int, width: int) -> Iterator[slice]:
 
 def logits(X: NDArray[np.floating], theta: Array) -> Array:
     """theta x for every row of X (N, d), up to a constant per row: (N, K), in Fortran order."""
-    by_class = np.empty((len(theta), len(X)))
     if len(theta) == 2:
         half = 0.5 * _difference(X, theta)
-        by_class[0], by_class[1] = -half, half
-        return by_class.T
-    for part in blocks(len(X), max(theta.shape)):
-        _logits(X[part], theta, by_class[:, part])
-    return by_class.T
+        return np.stack([-half, half]).T
+    return _joined([_logits(X[part], theta) for part in blocks(len(X), max(theta.shape))])
 
 
 def log_proba(X: NDArray[np.floating], theta: Array) -> Array:
     """log P(y | x) for every row of X (N, d) and every class: (N, K), in Fortran order."""
-    by_class = np.empty((len(theta), len(X)))
     if len(theta) == 2:  # log p_1 = m - log(1 + e^m) for the difference m of the logits
         m = _difference(X, theta)
         likelier = -np.log1p(np.exp(-np.abs(m)))
-        np.subtract(likelier, np.maximum(m, 0.0), out=by_class[0])
-        np.add(likelier, np.minimum(m, 0.0), out=by_class[1])
-        return by_class.T
-    for part in blocks(len(X), max(theta.shape)):
-        z = by_class[:, part]
-        _logits(X[part], theta, z)
+        return np.stack([likelier - np.maximum(m, 0.0), likelier + np.minimum(m, 0.0)]).T
+    parts = [_logits(X[part], theta) for part in blocks(len(X), max(theta.shape))]
+    for z in parts:
         with np.errstate(over="ignore"):  # it is looked for
             total = np.exp(z).sum(axis=0)
         if not (total.min() > _SAFE and total.max() < np.inf):
             z -= z.max(axis=0)
             total = np.exp(z).sum(axis=0)
         z -= np.log(total)
-    return by_class.T
+    return _joined(parts)
 
 
 def log_softmax(z: Array) -> Array:
@@ -117,10 +109,14 @@ def _difference(X: NDArray[np.floating], theta: Array) -> Array:
     return product
 
 
-def _logits(X: NDArray[np.floating], theta: Array, out: Array) -> None:
-    """theta x of a block of samples, a row each class, into ``out`` (K, n)."""
-    if X.dtype == np.float64:
-        np.matmul(theta[:, :-1], X.T, out=out)
-    else:
-        out[...] = theta[:, :-1].astype(X.dtype) @ X.T
-    out += theta[:, -1:]
+def _logits(X: NDArray[np.floating], theta: Array) -> Array:
+    """theta x of a block of samples, a row each class: (K, n)."""
+    product = theta[:, :-1].astype(X.dtype, copy=False) @ X.T
+    z: Array = product.astype(np.float64, copy=False)
+    z += theta[:, -1:]
+    return z
+
+
+def _joined(parts: list[Array]) -> Array:
+    """Parts (K, n) as one (N, K)."""
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)).T

@@ -183,11 +183,11 @@ def test_solve_is_the_pseudo_inverse_of_the_over_parametrised_system(K, intercep
         np.testing.assert_allclose(H @ gauge, 0.0, atol=1e-13)  # singular, as it stands
     g = softmax.pullback(X, rng.normal(size=(len(X), K)))
     solution = fit.solve(g)
-    assert solution.relative_residual <= 1e-10
-    assert relative(solution.x.ravel(), pseudo_inverse(H) @ g.ravel()) < 1e-9
+    assert solution.relative_residual <= 1e-8
+    assert relative(solution.x.ravel(), pseudo_inverse(H) @ g.ravel()) < 1e-7
     for a in (1e-2, 1.0, 1e3):
         factor = cho_factor(H + a * np.outer(gauge, gauge))
-        assert relative(solution.x.ravel(), cho_solve(factor, g.ravel())) < 1e-9
+        assert relative(solution.x.ravel(), cho_solve(factor, g.ravel())) < 1e-7
 
 
 def test_solve_of_nothing_is_nothing():
@@ -472,7 +472,7 @@ def test_float32_pool_leaves_the_right_hand_side_consistent(K, intercept):
     exact = fit.solve(fit.pullback(X, G))
     for g in (naive, centred):
         solution = fit.solve(g)
-        assert solution.relative_residual <= 1e-10
+        assert solution.relative_residual <= 1e-8
         assert relative(solution.x, exact.x) < 1e-5
 
 
