@@ -133,10 +133,11 @@ class Problems:
         error = at.error.astype(quick.s.dtype, copy=False)
         M = quick.curvature_change(at.pull.astype(error.dtype, copy=False))
         by_sample, step = error.reshape(t, J, C), error.copy()
+        labelled = step.reshape(t, J, C)[:, :n]
         for sweep in range(_SWEEPS if n else 1):
             if sweep > 0:
-                pull = quick.times_S(step).reshape(t, J, C)
-                step[:, :nC] = (by_sample[:, :n] - _blocks(M[:, :n], pull[:, :n])).reshape(t, nC)
+                pull = quick.on_labelled(step).reshape(t, n, C)
+                np.subtract(by_sample[:, :n], _blocks(M[:, :n], pull), out=labelled)
             through = product(quick.between, step[:, :nC]).reshape(t, J - n, C)
             rest = by_sample[:, n:] - _blocks(M[:, n:], through)
             step[:, nC:] = solved(M[:, n:], quick.among_new, rest.reshape(t, -1))
@@ -149,10 +150,10 @@ class Problems:
 
     @cached_property
     def single(self) -> Problems:
-        """The same in single precision."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "link"}
-        single = {name: array.astype(np.float32) for name, array in arrays.items()}
-        return Problems(Link(self.link.Q.astype(np.float32)), **single)
+        """The same in single precision, but for the offset: steps do not ask for it."""
+        parts = ("s", "H", "among_old", "between", "among_new")
+        single = {name: getattr(self, name).astype(np.float32) for name in parts}
+        return replace(self, link=Link(self.link.Q.astype(np.float32)), **single)
 
     def curvature_change(self, pull: Array) -> Array:
         """Of every sample, from H: (t, J, C, C)."""
@@ -181,12 +182,17 @@ class Problems:
 
     def times_S(self, c: Array) -> Array:
         """S c of each problem: (t, JC)."""
+        nC, pull = len(self.among_old), np.empty_like(c)
+        self.on_labelled(c, out=pull[:, :nC])
+        pull[:, nC:] = product(self.between, c[:, :nC])
+        pull[:, nC:] += product(self.among_new, c[:, nC:])
+        return pull
+
+    def on_labelled(self, c: Array, out: Array | None = None) -> Array:
+        """Of S c the labelled samples' part: (t, nC)."""
         nC = len(self.among_old)
-        old, new, pull = c[:, :nC], c[:, nC:], np.empty_like(c)
-        np.matmul(old, self.among_old, out=pull[:, :nC])
-        pull[:, :nC] += product(self.between.transpose(0, 2, 1), new)
-        pull[:, nC:] = product(self.between, old)
-        pull[:, nC:] += product(self.among_new, new)
+        pull: Array = np.matmul(c[:, :nC], self.among_old, out=out)
+        pull += product(self.between.transpose(0, 2, 1), c[:, nC:])
         return pull
 
     def objective(self, at: Point) -> Array:
