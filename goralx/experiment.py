@@ -28,7 +28,7 @@ from .goal_utility import (
     check_model,
     goal_value,
 )
-from .guard import VacuousUtility, checked, vacuity
+from .guard import VacuousUtility, selected
 from .measures import test_metrics, utility_metrics
 from .models import FittedModel, Model
 from .passes import HERE, Engine, keep_freed_memory
@@ -251,19 +251,12 @@ class Experiment:
         y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
         utility = self.utility if self.strategy.uses_goal else None
         query = Query(candidates, b, state.rng, y_true, utility, self.rule)
-        selection = checked(self.strategy.select(query), query, type(self.strategy).__name__)
-        if utility is None:
-            return selection, None, False
-        scores = query.scores
-        if not scores.vacuous or len(candidates) == 1:  # one is no choice
-            return selection, scores, False
-        message = vacuity(utility, scores)
-        if self.guard == "error":
-            raise Incompatible(message)
-        if "vacuous" not in state.warned:
-            warnings.warn(f"{message}; selecting at random", VacuousUtility, stacklevel=4)
-        at_random = state.rng.permutation(len(candidates))[:b]
-        return Selection(at_random, selection.utility), scores, True
+        selection, vacuous = selected(self.strategy, query, utility)
+        if vacuous and self.guard == "error":
+            raise Incompatible(vacuous)
+        if vacuous and "vacuous" not in state.warned:
+            warnings.warn(f"{vacuous}; selecting at random", VacuousUtility, stacklevel=4)
+        return selection, None if utility is None else query.scores, vacuous is not None
 
     def _audit(
         self, state: State, candidates: Candidates, scores: Scores | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .components import Query, Selection
+from .components import Query, Selection, Strategy
 from .errors import BadInput, RunWarning
 from .goal_utility import GoalOrientedUtility, Scores
 
@@ -13,7 +13,19 @@ class VacuousUtility(RunWarning):
     """All candidates are worth the same, up to noise; the selection is openly random."""
 
 
-def vacuity(utility: GoalOrientedUtility, scores: Scores) -> str:
+def selected(
+    strategy: Strategy, query: Query, utility: GoalOrientedUtility | None
+) -> tuple[Selection, str | None]:
+    """What the strategy selects; openly at random, and why, where its utility is vacuous."""
+    selection = _checked(strategy.select(query), query, type(strategy).__name__)
+    n = len(query.candidates)
+    if utility is None or n == 1 or not query.scores.vacuous:  # one is no choice
+        return selection, None
+    at_random = query.rng.permutation(n)[: query.batch_size]
+    return Selection(at_random, selection.utility), _vacuity(utility, query.scores)
+
+
+def _vacuity(utility: GoalOrientedUtility, scores: Scores) -> str:
     """Why there is nothing to choose by, where ``scores`` are vacuous, and what to use instead."""
     found = f"spread {scores.spread:.1e}, noise {scores.noise:.1e}"
     if float(np.ptp(scores.U, axis=0).max()) > scores.noise:  # labels matter, until resolved
@@ -28,7 +40,7 @@ def vacuity(utility: GoalOrientedUtility, scores: Scores) -> str:
     )
 
 
-def checked(selection: Selection, query: Query, name: str) -> Selection:
+def _checked(selection: Selection, query: Query, name: str) -> Selection:
     """What strategy ``name`` selected, or an error that says what is wrong with it."""
     n, rows = len(query.candidates), np.asarray(selection.rows)
     integers = rows.ndim == 1 and rows.dtype.kind in "iu"

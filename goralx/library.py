@@ -23,7 +23,7 @@ from .data import Labelled, Rows
 from .errors import BadInput
 from .explanation import Explanation
 from .goal_utility import GoalOrientedUtility
-from .guard import VacuousUtility, checked, vacuity
+from .guard import VacuousUtility, selected
 from .models import Model
 from .registry import registry
 from .samples import Candidates, Reference
@@ -139,12 +139,10 @@ def query(
         scorer.check_batch(rule, batch_size)
     rng = np.random.default_rng(random_state)
     asked = Query(candidates, batch_size, rng, score=scorer, rule=rule)
-    rows = checked(chooser.select(asked), asked, type(chooser).__name__).rows
-    if scorer is not None and asked.scores.vacuous and len(candidates) > 1:
-        message = f"{vacuity(scorer, asked.scores)}; the indices are drawn at random"
-        warnings.warn(message, VacuousUtility, stacklevel=2)
-        return asked.rng.permutation(len(candidates))[:batch_size]
-    return rows
+    selection, vacuous = selected(chooser, asked, scorer)
+    if vacuous:
+        warnings.warn(f"{vacuous}; the indices are drawn at random", VacuousUtility, stacklevel=2)
+    return selection.rows
 
 
 def explain(
