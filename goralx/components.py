@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .goal_utility import Scores
     from .record import RunInfo
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
+"""Numbers: of samples in the precision of their features, single or double; else double."""
 
 
 class Goal(ABC):
@@ -169,7 +170,7 @@ class Direction:
     ``penalty`` as in `influence.utilities`; ``relative_error`` is what the solver left in v.
     """
 
-    v: Array
+    v: NDArray[np.float64]
     penalty: float
     relative_error: float
 

@@ -131,7 +131,7 @@ def _second_order(
 
 def _change_of_one(goal: LogitGoal, reference: Reference, u: int, dz: Array) -> float:
     """What a move dz (K,) of its logits does to the share in tau of reference sample u."""
-    before, X = reference.log_P[u : u + 1], reference.X[u : u + 1]
+    before, X = reference.log_P[u : u + 1].astype(np.float64), reference.X[u : u + 1]
     y = None if reference.y is None else reference.y[u : u + 1]
     change = goal.value(log_softmax(before + dz, axis=1), X, y) - goal.value(before, X, y)
     return change / len(reference.X) if goal.reduction == "mean" else change
@@ -139,9 +139,9 @@ def _change_of_one(goal: LogitGoal, reference: Reference, u: int, dz: Array) -> 
 
 def _exact(expansion: Expansion, goal: PredictionGoal, reference: Reference, steps: Array) -> Array:
     """What each reference sample contributes to tau(phi + d), less what it does to tau(phi)."""
-    rows, log_P = with_constant(reference.X), reference.log_P
+    rows, log_P = with_constant(reference.X), reference.log_P.astype(np.float64, copy=False)
     found = np.empty((*steps.shape[:2], len(rows)))
-    before = goal.measure(reference)
+    before = goal.value(log_P, reference.X, reference.y)
     own = None if isinstance(goal, LogitGoal) else _own_values(goal, log_P, reference)
     for i, y, dz in _moves(expansion, rows, steps):
         if own is not None:

@@ -31,6 +31,8 @@ from .samples import Candidates, Reference
 
 FIT_NOISE = 1e-8
 """The fit's gradient tolerance: utilities are not determined any further than that."""
+ROUND_OFF = 8.0
+"""Units in the last place of features that a utility may be off, relative to the largest."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Scores:
 
     ``U`` (n, K) under every label and ``utility`` (N,) resolved, NaN where a candidate was not
     looked at; ``looked_at`` (n,) are the positions that were, ascending. ``noise`` is the absolute
-    error that fit and solver leave in a utility, ``trust`` (n,) the estimator's kappa or None.
+    error that fit, solver and round-off leave in a utility, ``trust`` (n,) the estimator's kappa or
+    None.
     ``log_Q`` (n, K) is log P(y) as labels were resolved under, certain where the operator is told
     the truth, or None where the goal asks no label. Where other processes scored the candidates,
     ``log_Q`` is None and ``U`` (2, K) only the smallest and largest under each label.
@@ -152,7 +155,8 @@ class GoalOrientedUtility:
             reference = self.reference(candidates.pool)
             gains = self.goal.gains(candidates, reference, regime=self.model.regime)
             U = np.repeat(gains[:, None], candidates.model.n_classes, axis=1)
-            return Scores(U, self._finite(gains), float(np.abs(gains).max()) * FIT_NOISE, everyone)
+            noise = float(np.abs(gains).max()) * _round_off(candidates)
+            return Scores(U, self._finite(gains), noise, everyone)
         screen = self.estimator.screen
         if screen is None or screen >= len(candidates) or self.first_order is None:
             return self._scores(self.estimator, candidates)
@@ -170,7 +174,7 @@ class GoalOrientedUtility:
         estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
         utility, log_Q = self._resolve(estimate.U, candidates)
         largest = max(float(estimate.U.max()), -float(estimate.U.min()))
-        noise = largest * (FIT_NOISE + estimate.relative_error)
+        noise = largest * (_round_off(candidates) + estimate.relative_error)
         everyone = np.arange(len(candidates))
         return Scores(estimate.U, self._finite(utility), noise, everyone, estimate.trust, log_Q)
 
@@ -182,7 +186,7 @@ class GoalOrientedUtility:
         if self.operator.needs_ground_truth and self.pool_y is not None:
             y_true = self.pool_y[candidates.rows]
         utility, U = remote.score(candidates, found, self.operator, y_true)
-        noise = float(np.abs(U).max()) * (FIT_NOISE + found.relative_error)
+        noise = float(np.abs(U).max()) * (_round_off(candidates) + found.relative_error)
         everyone = np.arange(len(candidates))
         return Scores(U, self._finite(utility), noise, everyone, self.estimator.trust(candidates))
 
@@ -208,6 +212,11 @@ class GoalOrientedUtility:
                 f"gives the utility {utility[bad]} (candidate {bad}); every one must be finite"
             )
         return utility
+
+
+def _round_off(candidates: Candidates) -> float:
+    """How far utilities are undetermined, relative to the largest, whatever the solver did."""
+    return FIT_NOISE + ROUND_OFF * float(np.finfo(candidates.pool.X.dtype).eps)
 
 
 def check_model(asking: Goal | LabelOperator | UtilityEstimator | BatchRule, model: Model) -> None:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar, Protocol, runtime_checkable
 
 from .core.curvature import Expansion
-from .core.linear_solve import Solution
+from .core.linear_solve import Array, Solution
+from .core.predictions import Floats
 from .data import Features, Labelled, Labels
 from .passes import Predictor
 
-if TYPE_CHECKING:
-    pass
-
-Array = NDArray[np.float64]
-
 
 class FittedModel(Protocol):
-    """A model at its optimum. Linear in nothing: a network may answer with vjp, jvp and CG."""
+    """A model at its optimum. Linear in nothing: a network may answer with vjp, jvp and CG.
+
+    What it says of samples may have the precision of their features; parameters are float64.
+    """
 
     @property
     def theta(self) -> Array:
@@ -36,13 +32,13 @@ class FittedModel(Protocol):
     def penalty_gradient(self) -> Array:
         """Gradient of the penalty that one more sample brings along, in the shape of theta."""
 
-    def log_proba(self, X: Features) -> Array:
+    def log_proba(self, X: Features) -> Floats:
         """log P(y | x): (N, K)."""
 
-    def pullback(self, X: Features, G: Array) -> Array:
+    def pullback(self, X: Features, G: Floats) -> Array:
         """Jacobian of the logits, transposed, times G (N, K), summed over samples: as theta."""
 
-    def pushforward(self, X: Features, v: Array) -> Array:
+    def pushforward(self, X: Features, v: Array) -> Floats:
         """Derivative of the logits along v, up to a constant per row: (N, K)."""
 
     def solve(self, g: Array) -> Solution:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from .core.linear_solve import Array
+from .core.predictions import Floats
 from .data import Features, Labels
 from .views import blocks, part, shown
 
@@ -85,11 +86,11 @@ def pieces_of(n: int, engine: Engine) -> list[slice]:
 class Predictor(Protocol):
     """What a pass asks of a fitted model; see `goralx.FittedModel`."""
 
-    def log_proba(self, X: Features) -> Array: ...
+    def log_proba(self, X: Features) -> Floats: ...
 
-    def pullback(self, X: Features, G: Array) -> Array: ...
+    def pullback(self, X: Features, G: Floats) -> Array: ...
 
-    def pushforward(self, X: Features, v: Array) -> Array: ...
+    def pushforward(self, X: Features, v: Array) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Found:
     size: int
     values: tuple[float, ...]
     pulled: Array | None
-    log_P: Array | None
+    log_P: Floats | None
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Seen:
 
     X: Any
     y: Labels | None = None
-    log_P: Array | None = None
+    log_P: Floats | None = None
 
     def part(self, piece: slice) -> Seen:
         y = None if self.y is None else self.y[piece]

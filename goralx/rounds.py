@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .components import Array
+from .core.linear_solve import Array
+from .core.predictions import Floats
 from .data import Labels, Rows
 from .models import FittedModel
 
@@ -48,10 +49,10 @@ class Round:
     n_labelled: int
     metrics: Mapping[str, float]
     pool_ids: Rows
-    utility: Array | None
+    utility: Floats | None
     queried: Rows
     labels: Labels
-    queried_utility: Array
+    queried_utility: Floats
     theta: Array
     last: bool
     checkpoint: Checkpoint = field(repr=False)

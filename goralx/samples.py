@@ -8,9 +8,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .core import influence
+from .core.linear_solve import Array
+from .core.predictions import Floats
 from .data import Features, Labelled, Labels, Rows
 from .models import CurvedModel, FittedModel, TravellingModel
 from .passes import HERE, Engine, Predictor, Seen, Survey, pieces_of
@@ -18,8 +19,6 @@ from .views import blocks, part
 
 if TYPE_CHECKING:
     from .components import Goal, LogitGoal, PredictionGoal
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Reference:
     engine: Engine = HERE
 
     @cached_property
-    def log_P(self) -> Array:
-        """log P(y | x), (M, K)."""
+    def log_P(self) -> Floats:
+        """log P(y | x), (M, K), in the precision of X."""
         log_P = self._survey((), None, keep=True)
         assert log_P is not None
         return log_P
@@ -63,14 +62,14 @@ class Reference:
         assert pulled is not None
         return pulled
 
-    def gradient(self, goal: LogitGoal) -> tuple[float, Array]:
+    def gradient(self, goal: LogitGoal) -> tuple[float, Floats]:
         """tau here and its logit gradient (M, K), worked out once however many ask."""
         if id(goal) not in self._gradients:
             found = goal.value_and_logit_gradient(self.log_P, self.X, self.y)
             self._gradients[id(goal)] = (goal, *found)
         return self._gradients[id(goal)][1:]
 
-    def pull(self, G: Array) -> Array:
+    def pull(self, G: Floats) -> Array:
         """The model's pullback of a logit gradient (M, K), summed block by block."""
         cut = blocks(len(self.X))
         total = self.model.pullback(self.X[cut[0]], G[cut[0]])
@@ -87,7 +86,7 @@ class Reference:
 
     def _survey(
         self, goals: tuple[PredictionGoal, ...], slope_of: Goal | None, *, keep: bool
-    ) -> Array | None:
+    ) -> Floats | None:
         """One pass over the samples; what it finds is kept, log P is returned if it was asked."""
         M, engine, known = len(self.X), self.engine, self.__dict__.get("log_P")
         keep = keep and known is None
@@ -97,7 +96,7 @@ class Reference:
         own = next((goal for goal in goals if goal is slope_of), None)
         survey = Survey(model, goals, own, keep)
         samples = Seen(self.X, self.y, known)
-        log_P = np.empty((self.model.n_classes, M)).T if keep else None
+        log_P = None
         values, slope, start = [0.0] * len(goals), None, 0
         pieces = [samples.part(piece) for piece in pieces_of(M, engine)]
         for found in chain.from_iterable(engine.map(survey, pieces, "measuring")):
@@ -106,7 +105,9 @@ class Reference:
             if found.pulled is not None:
                 pulled = found.pulled * shares[[g is own for g in goals].index(True)]
                 slope = pulled if slope is None else slope + pulled
-            if log_P is not None:
+            if found.log_P is not None:
+                if log_P is None:
+                    log_P = np.empty((self.model.n_classes, M), found.log_P.dtype).T
                 log_P[start : start + found.size] = found.log_P
             start += found.size
         for goal, value in zip(goals, values):
@@ -120,7 +121,7 @@ class Reference:
         return {}
 
     @cached_property
-    def _gradients(self) -> dict[int, tuple[LogitGoal, float, Array]]:
+    def _gradients(self) -> dict[int, tuple[LogitGoal, float, Floats]]:
         return {}
 
 
@@ -149,11 +150,11 @@ class Candidates:
         return features
 
     @cached_property
-    def log_P(self) -> Array:
+    def log_P(self) -> Floats:
         """log P(y | x), (N, K)."""
         return taken(self.pool.log_P, self.rows)
 
-    def first_order(self, v: Array, penalty: float = 0.0) -> Array:
+    def first_order(self, v: Array, penalty: float = 0.0) -> Floats:
         """U (N, K), to first order, where one more sample moves the parameters along v (Eqs 2-3).
 
         ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
@@ -163,7 +164,7 @@ class Candidates:
             return taken(self.subset(order).first_order(v, penalty), np.argsort(order))
         cut = blocks(len(self.pool.X))
         edges = np.searchsorted(self.rows, [*(block.start for block in cut), len(self.pool.X)])
-        U = np.empty((self.model.n_classes, len(self))).T
+        U = np.empty((self.model.n_classes, len(self)), self.log_P.dtype).T
 
         def score(i: int) -> None:
             inside = slice(edges[i], edges[i + 1])
@@ -175,7 +176,7 @@ class Candidates:
             pass
         return U
 
-    def _pushed(self, rows: Rows, block: slice, v: Array) -> Array:
+    def _pushed(self, rows: Rows, block: slice, v: Array) -> Floats:
         """The model's pushforward of v at some rows (n,) of a block of the pool: (n, K)."""
         X, model, size = self.pool.X, self.model, block.stop - block.start
         if 2 * len(rows) < size or X.shape[1] < model.n_classes:  # the less is gathered
@@ -201,6 +202,6 @@ class Candidates:
         return len(self.rows)
 
 
-def taken(values: Array, rows: Rows) -> Array:
+def taken(values: Floats, rows: Rows) -> Floats:
     """Rows of values (M, K): (N, K), each class a contiguous column."""
     return values.T.take(rows, axis=1).T

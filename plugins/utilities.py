@@ -191,12 +191,14 @@ def goal_changes(
 ) -> Array:
     """tau(phi + d) - tau(phi) for changes d (n, K, m) of the parameters: (n, K).
 
-    ``dtype`` is the precision of the changes of the logits; the logits themselves have all of it.
+    ``dtype`` is the precision of the changes of the logits; the logits are in double, before as
+    after, so that what single precision made of them cancels.
     """
-    rows, log_P = with_constant(reference.X).astype(dtype, copy=False), reference.log_P
+    rows = with_constant(reference.X).astype(dtype, copy=False)
+    log_P = reference.log_P.astype(np.float64, copy=False)
     n, K, m = changes.shape
     C = expansion.Q.shape[1]
-    before = goal.measure(reference)
+    before = goal.value(log_P, reference.X, reference.y)
     flat = changes.reshape(n * K * C, m // C).astype(dtype, copy=False)
     tau = np.empty(n * K)
     for part in parts(n * K, C * len(rows)):
@@ -226,7 +228,8 @@ def own_rest(goal: LogitGoal, some: Candidates, Gamma: Array, moves: Array) -> A
     def gradient(log_P: Array) -> Array:
         return share * goal.value_and_logit_gradient(log_P, some.X, None)[1]
 
-    return implicit.beyond_second_order(gradient, some.log_P, Gamma, moves)
+    log_P = some.log_P.astype(np.float64, copy=False)
+    return implicit.beyond_second_order(gradient, log_P, Gamma, moves)
 
 
 def drawn_kappa(candidates: Candidates, size: int) -> Array | None:

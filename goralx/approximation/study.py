@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -46,6 +46,8 @@ class Block:
 @dataclass(frozen=True)
 class Study:
     """What is compared. ``instance`` is that of `draw`: its init set is what the model is fit to.
+
+    Small numbers are compared, so that all is worked out in double precision.
 
     ``n_windows`` of the sliding windows over the pool, evenly spread; None: all of them. Raises
     what `GoalOrientedUtility` raises of components that make no sense together.
@@ -98,14 +100,17 @@ class Study:
 
     @cached_property
     def dev(self) -> Labelled | None:
-        return self.instance.labelled(self.instance.dev) if len(self.instance.dev) else None
+        if not len(self.instance.dev):
+            return None
+        dev = self.instance.labelled(self.instance.dev)
+        return replace(dev, X=dev.X.astype(np.float64))
 
     @cached_property
     def candidates(self) -> Candidates:
         """The whole pool, seen through the model."""
         labelled = self.instance.labelled(self.instance.init)
         model = self.model.fit(labelled, self.instance.n_classes)
-        pool = Reference(model, self.instance.pool_X)
+        pool = Reference(model, np.asarray(self.instance.pool_X, dtype=np.float64))
         return Candidates(pool, np.arange(len(pool.X)), labelled, 0.0, self.seed)
 
     @cached_property
@@ -152,7 +157,7 @@ class Study:
     def _changes(self, X: Features, Y: Labels) -> dict[str, Array]:
         """What X (T, b, d), or (1, b, d), under labels Y (T, b) does to each goal: (T,)."""
         model, regime = cast(CurvedModel, self.candidates.model), self.model.regime
-        changes, found = model.retrained(X, Y, regime), {}
+        changes, found = model.retrained(X, Y, regime), dict[str, Array]()
         for name, goal in self.goals.items():
             assert isinstance(goal, PredictionGoal)
             seen = self.references[name]

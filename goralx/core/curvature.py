@@ -46,12 +46,13 @@ class Expansion:
         """S(x) = U' B U for every row of X (N, d): (N, K-1, K-1)."""
         return quadratic_form(X, self.B)
 
-    def shifted(self, X: NDArray[np.floating], log_P: Array) -> Array:
-        """Logits of X (N, d) after d0, from its log predictions (N, K)."""
+    def shifted(self, X: NDArray[np.floating], log_P: NDArray[np.floating]) -> Array:
+        """Logits of X (N, d) after d0, from its log predictions (N, K); in double precision."""
+        logits = log_P.astype(np.float64, copy=False)
         if not self.logit_shift:
-            return log_P
+            return logits
         rows = self.shift.reshape(-1, X.shape[1] + 1)
-        return log_P + (with_constant(X) @ rows.T) @ self.Q.T
+        return logits + (with_constant(X) @ rows.T) @ self.Q.T
 
 
 def with_constant(X: NDArray[np.floating]) -> Array:

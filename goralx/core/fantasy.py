@@ -23,6 +23,7 @@ from scipy.special import log_softmax
 from . import curvature, implicit
 from .curvature import Expansion, fisher, with_constant
 from .linear_solve import Array, Solution
+from .predictions import Floats
 
 
 class Insertable(Protocol):
@@ -38,11 +39,11 @@ class Insertable(Protocol):
     def decay(self) -> Array:
         """(D,): the penalty's weight on each coordinate of the mean objective."""
 
-    def log_proba(self, X: NDArray[np.floating]) -> Array: ...
+    def log_proba(self, X: Floats) -> Floats: ...
 
-    def pullback(self, X: NDArray[np.floating], G: Array) -> Array: ...
+    def pullback(self, X: Floats, G: Floats) -> Array: ...
 
-    def pushforward(self, X: NDArray[np.floating], v: Array) -> Array: ...
+    def pushforward(self, X: Floats, v: Array) -> Floats: ...
 
     def expansion(self, regime: str, n_new: int = 1) -> Expansion: ...
 
@@ -109,15 +110,15 @@ class Fantasy:
     def penalty_gradient(self) -> Array:
         return self.theta * self.decay
 
-    def log_proba(self, X: NDArray[np.floating]) -> Array:
+    def log_proba(self, X: Floats) -> Floats:
         """log P(y | x): (N, K)."""
-        log_P: Array = log_softmax(self.before.pushforward(X, self.theta), axis=1)
+        log_P: Floats = log_softmax(self.before.pushforward(X, self.theta), axis=1)
         return log_P
 
-    def pullback(self, X: NDArray[np.floating], G: Array) -> Array:
+    def pullback(self, X: Floats, G: Floats) -> Array:
         return self.before.pullback(X, G)
 
-    def pushforward(self, X: NDArray[np.floating], v: Array) -> Array:
+    def pushforward(self, X: Floats, v: Array) -> Floats:
         return self.before.pushforward(X, v)
 
     def solve(self, g: Array) -> Solution:

@@ -34,7 +34,7 @@ from .curvature import (
     with_constant,
 )
 from .linear_solve import Array, NotConverged
-from .predictions import log_softmax
+from .predictions import Floats, log_softmax
 
 MAX_ITER = 100
 NODES = 8  # of the quadrature along a sample's move
@@ -69,9 +69,7 @@ class QuadraticGoal:
         return change
 
 
-def effective_curvature(
-    expansion: Expansion, X: NDArray[np.floating], logit_hessian: Array, t: Array
-) -> Array:
+def effective_curvature(expansion: Expansion, X: Floats, logit_hessian: Floats, t: Array) -> Array:
     """T (m, m) of a goal with gradient t (m,) and logit Hessians (M, K, K) on its reference X."""
     Q = expansion.Q
     goal = np.einsum("ka,nkl,lb->nab", Q, logit_hessian, Q, optimize=True)
@@ -79,7 +77,7 @@ def effective_curvature(
 
 
 def beyond_second_order(
-    gradient: Callable[[Array], Array], log_P: Array, logit_hessian: Array, moves: Array
+    gradient: Callable[[Array], Floats], log_P: Array, logit_hessian: Floats, moves: Array
 ) -> Array:
     """What two orders miss of samples' own shares in a goal, for ``moves`` (N, K, K): (N, K).
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .linear_solve import Array
+from .predictions import Floats
 
 
 def direction(solved_goal_gradient: Array, n_labelled: int) -> Array:
@@ -17,7 +18,7 @@ def direction(solved_goal_gradient: Array, n_labelled: int) -> Array:
     return solved_goal_gradient / -n_labelled
 
 
-def utilities(P: Array, S: Array, penalty: float = 0.0, out: Array | None = None) -> Array:
+def utilities(P: Floats, S: Floats, penalty: float = 0.0, out: Floats | None = None) -> Floats:
     """U[x, y] = (1/n) I((x, y)) = v' grad R(z) for every sample and label: (N, K)  (Eqs 2-3).
 
     P (N, K) are the predictions and S = X v' (N, K) the derivative of the logits along v; a
@@ -25,5 +26,5 @@ def utilities(P: Array, S: Array, penalty: float = 0.0, out: Array | None = None
     brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
     """
     expected = np.einsum("nk,nk->n", P, S) + penalty
-    change: Array = np.subtract(expected[:, None], S, out=out)
+    change: Floats = np.subtract(expected[:, None], S, out=out)
     return change

@@ -3,20 +3,26 @@
 Arrays over samples and classes (N, K) are in Fortran order: each class is one long contiguous
 column, so that every reduction over the few classes adds long columns; over a short last axis numpy
 takes several times as long. Samples are taken in blocks whose temporaries stay in cache.
+
+What is said of samples has the precision of their features, what is said of parameters is double.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .linear_solve import Array
 
-_BLOCK = 1 << 16  # floats of a block's features or logits, 512 kB
-_SAFE = 1e-100  # a sum of exponentials above which none that counts is lost to underflow
+Floats = NDArray[np.floating]
+"""Of many samples: float32 where their features are, else float64."""
+F = TypeVar("F", bound=np.floating)
+
+_BLOCK = 1 << 16  # floats of a block's features or logits, 512 kB in double precision
 
 
 @dataclass(frozen=True)
@@ -29,15 +35,15 @@ class Predictor:
     def n_classes(self) -> int:
         return len(self.theta)
 
-    def log_proba(self, X: NDArray[np.floating]) -> Array:
+    def log_proba(self, X: Floats) -> Floats:
         """log P(y | x): (N, K) for X (N, d)."""
         return log_proba(X, self.theta)
 
-    def pullback(self, X: NDArray[np.floating], G: Array) -> Array:
+    def pullback(self, X: Floats, G: Floats) -> Array:
         """Jacobian' G summed over samples: (K, D) for X (N, d) and G (N, K)."""
         return pullback(X, G)
 
-    def pushforward(self, X: NDArray[np.floating], v: Array) -> Array:
+    def pushforward(self, X: Floats, v: Array) -> Floats:
         """Derivative of the logits along v (K, D), up to a constant per row: (N, K)."""
         return logits(X, v)
 
@@ -48,7 +54,7 @@ def blocks(N: int, width: int) -> Iterator[slice]:
     return (slice(start, min(start + step, N)) for start in range(0, N, step))
 
 
-def logits(X: NDArray[np.floating], theta: Array) -> Array:
+def logits(X: Floats, theta: Array) -> Floats:
     """theta x for every row of X (N, d), up to a constant per row: (N, K), in Fortran order."""
     if len(theta) == 2:
         half = 0.5 * _difference(X, theta)
@@ -56,67 +62,74 @@ def logits(X: NDArray[np.floating], theta: Array) -> Array:
     return _joined([_logits(X[part], theta) for part in blocks(len(X), max(theta.shape))])
 
 
-def log_proba(X: NDArray[np.floating], theta: Array) -> Array:
+def log_proba(X: Floats, theta: Array) -> Floats:
     """log P(y | x) for every row of X (N, d) and every class: (N, K), in Fortran order."""
     if len(theta) == 2:  # log p_1 = m - log(1 + e^m) for the difference m of the logits
         m = _difference(X, theta)
         likelier = -np.log1p(np.exp(-np.abs(m)))
         return np.stack([likelier - np.maximum(m, 0.0), likelier + np.minimum(m, 0.0)]).T
     parts = [_logits(X[part], theta) for part in blocks(len(X), max(theta.shape))]
+    safe = _safe(X.dtype)
     for z in parts:
         with np.errstate(over="ignore"):  # it is looked for
             total = np.exp(z).sum(axis=0)
-        if not (total.min() > _SAFE and total.max() < np.inf):
+        if not (total.min() > safe and total.max() < np.inf):
             z -= z.max(axis=0)
             total = np.exp(z).sum(axis=0)
         z -= np.log(total)
     return _joined(parts)
 
 
-def log_softmax(z: Array) -> Array:
+def log_softmax(z: NDArray[F]) -> NDArray[F]:
     """z - log sum exp z over the classes of z (N, K)."""
-    shifted: Array = z - z.max(axis=1, keepdims=True)
+    shifted: NDArray[F] = z - z.max(axis=1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return shifted
 
 
-def pullback(X: NDArray[np.floating], G: Array) -> Array:
+def pullback(X: Floats, G: Floats) -> Array:
     """Gradient in theta of a sum over samples whose gradient in the logits is G (N, K): (K, D).
 
     It is centred over classes, in double precision. That removes the gauge component, which no
     prediction sees, and with it the round-off that makes a float32 pool's right-hand side
     inconsistent.
     """
+    G = G.astype(X.dtype, copy=False)
     if G.shape[1] == 2:
         half = 0.5 * (G[:, 1] - G[:, 0])
-        row = np.append(half.astype(X.dtype, copy=False) @ X, half.sum())
-        return np.stack([-row, row]).astype(np.float64, copy=False)
+        row = np.append(half @ X, half.sum()).astype(np.float64, copy=False)
+        return np.stack([-row, row])
     by_class = G.T
     summed = np.zeros((len(by_class), X.shape[1] + 1))
     for part in blocks(len(X), len(by_class)):
         block = by_class[:, part]
-        summed[:, :-1] += block.astype(X.dtype, copy=False) @ X[part]
+        summed[:, :-1] += block @ X[part]
         summed[:, -1] += block.sum(axis=1)
     summed -= summed.mean(axis=0)
     return summed
 
 
-def _difference(X: NDArray[np.floating], theta: Array) -> Array:
+def _difference(X: Floats, theta: Array) -> Floats:
     """(theta_1 - theta_0) x (N,): two classes need one product."""
-    w = theta[1] - theta[0]
-    product: Array = (X @ w[:-1].astype(X.dtype, copy=False)).astype(np.float64, copy=False)
+    w = (theta[1] - theta[0]).astype(X.dtype, copy=False)
+    product: Floats = X @ w[:-1]
     product += w[-1]
     return product
 
 
-def _logits(X: NDArray[np.floating], theta: Array) -> Array:
+def _logits(X: Floats, theta: Array) -> Floats:
     """theta x of a block of samples, a row each class: (K, n)."""
-    product = theta[:, :-1].astype(X.dtype, copy=False) @ X.T
-    z: Array = product.astype(np.float64, copy=False)
-    z += theta[:, -1:]
+    rows = theta.astype(X.dtype, copy=False)
+    z: Floats = rows[:, :-1] @ X.T
+    z += rows[:, -1:]
     return z
 
 
-def _joined(parts: list[Array]) -> Array:
+def _safe(dtype: np.dtype[np.floating]) -> float:
+    """A sum of exponentials above which none that counts is lost to underflow."""
+    return float(np.finfo(dtype).tiny / np.finfo(dtype).eps ** 2)
+
+
+def _joined(parts: list[Floats]) -> Floats:
     """Parts (K, n) as one (N, K)."""
     return (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)).T

@@ -20,6 +20,7 @@ from .dual_newton import Problems
 from .linear_solve import Array
 from .link import Link, log_softmax
 from .objective import Objective
+from .predictions import Floats
 from .span import Span
 
 
@@ -137,9 +138,7 @@ class _Labelled:
         return (self.d0 - self.span.times_B(inside, own @ new.off)).reshape(t, -1)
 
 
-def predictions(
-    expansion: Expansion, X: NDArray[np.floating], log_P: Array, changes: Array
-) -> Iterator[Array]:
+def predictions(expansion: Expansion, X: Floats, log_P: Floats, changes: Array) -> Iterator[Array]:
     """log P (M, K) of X (M, d) after each change (T, m) of phi, from log_P (M, K) before it."""
     rows, C = with_constant(X), expansion.Q.shape[1]
     for part in parts(len(changes), 2 * len(rows) * (C + 1)):

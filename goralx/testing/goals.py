@@ -181,8 +181,8 @@ def check_class_order(goal: PredictionGoal) -> None:
 @only_for(PredictionGoal)
 def check_saturated_predictions(goal: PredictionGoal) -> None:
     """Predictions of 0 and 1 give a finite value and gradient (0 log 0 is 0: work with log_P)."""
-    for K in CLASSES:
-        s = saturated(K)
+    for K, dtype in product(CLASSES, (np.float64, np.float32)):
+        s = saturated(K, dtype=dtype)
         value = _value(goal, s)
         assert np.isfinite(value), f"K={K}: the value is {value} where a probability is 0"
         if isinstance(goal, LogitGoal):
@@ -195,16 +195,14 @@ def check_saturated_predictions(goal: PredictionGoal) -> None:
 
 @only_for(PredictionGoal)
 def check_float32_features(goal: PredictionGoal) -> None:
-    """Features in single precision change the results by round-off only."""
+    """Features and predictions in single precision change the results by round-off only."""
     for K in CLASSES:
-        single = predictions(K, dtype=np.float32)
-        double = Predictions(single.logits, single.log_P, single.X.astype(np.float64), single.y)
+        single, double = predictions(K, dtype=np.float32), predictions(K)
         value = _value(goal, double)
         require_close(_value(goal, single), value, f"K={K}: value, float32 features", rtol=1e-5)
         if isinstance(goal, LogitGoal):
             G = _gradient(goal, double)
-            what = f"K={K}: gradient, float32 features"
-            require_close(_gradient(goal, single), G, what, rtol=1e-5)
+            require_close(_gradient(goal, single), G, f"K={K}: gradient, float32", rtol=1e-5)
 
 
 @only_for(PredictionGoal)

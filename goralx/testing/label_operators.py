@@ -65,6 +65,19 @@ def check_separable(operator: LabelOperator) -> None:
         )
 
 
+def check_single_precision(operator: LabelOperator) -> None:
+    """U and beliefs in single precision, as of float32 features, change the result by round-off."""
+    for K in CLASSES:
+        U, log_P, y = _world(K)
+        single = U.astype(np.float32), log_P.astype(np.float32)
+        require_close(
+            operator(*single, _labels(operator, y), 0.5),
+            operator(U, log_P, _labels(operator, y), 0.5),
+            f"K={K}: the utility, of float32 U and log_P",
+            rtol=1e-4,
+        )
+
+
 def check_class_order(operator: LabelOperator) -> None:
     """Classes numbered otherwise (U, beliefs and labels alike) give the same numbers."""
     for K in CLASSES:
@@ -218,6 +231,7 @@ CHECKS: tuple[Check, ...] = (
     check_shapes,
     check_sample_order,
     check_separable,
+    check_single_precision,
     check_class_order,
     check_ground_truth_declared,
     check_decomposable,

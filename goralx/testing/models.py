@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-from ..components import Array
+from ..core.linear_solve import Array
+from ..core.predictions import Floats
 from ..data import Features, Labelled
 from ..models import FittedModel, Model
 from .common import Check, require_array, require_close, untouched
@@ -224,8 +225,8 @@ def _head(samples: Labelled, n: int) -> Labelled:
     return Labelled(samples.X[:n], samples.y[:n])
 
 
-def _centred(logits: Array) -> Array:
-    centred: Array = logits - logits.mean(axis=1, keepdims=True)
+def _centred(logits: Floats) -> Floats:
+    centred: Floats = logits - logits.mean(axis=1, keepdims=True)
     return centred
 
 

@@ -34,20 +34,23 @@ class Predictions:
 
 
 def predictions(K: int, M: int = 7, d: int = 3, dtype: DTypeLike = np.float64) -> Predictions:
-    """Moderately certain predictions of M samples."""
+    """Moderately certain predictions of M samples, in this precision."""
     rng = np.random.default_rng([K, M, d])
     logits = 2.0 * rng.normal(size=(M, K))
     X = rng.normal(size=(M, d)).astype(dtype)
-    return Predictions(logits, log_softmax(logits, axis=1), X, rng.integers(K, size=M))
+    log_P = log_softmax(logits, axis=1).astype(dtype)
+    return Predictions(logits, log_P, X, rng.integers(K, size=M))
 
 
-def saturated(K: int, M: int = 7, d: int = 3) -> Predictions:
-    """Predictions as certain as floating point can be: some probabilities are 5e-324, some 0."""
-    base = predictions(K, M, d)
-    depth = np.where(np.arange(M) % 2, 745.0, 1e4)[:, None]
+def saturated(K: int, M: int = 7, d: int = 3, dtype: DTypeLike = np.float64) -> Predictions:
+    """Predictions as certain as floating point can be: some probabilities are the least, some 0."""
+    base = predictions(K, M, d, dtype)
+    least = np.log(float(np.finfo(dtype).smallest_subnormal)) - 0.5
+    depth = np.where(np.arange(M) % 2, -least, 1e4)[:, None]
     logits = -depth * np.ones((M, K))
     logits[np.arange(M), np.arange(M) % K] = 0.0
-    return Predictions(logits, log_softmax(logits, axis=1), base.X, base.y)
+    log_P = log_softmax(logits, axis=1).astype(dtype)
+    return Predictions(logits, log_P, base.X, base.y)
 
 
 def labelled(K: int, n: int, d: int = 3, seed: int = 0) -> Labelled:

@@ -87,6 +87,16 @@ def check_unit(utility: UtilityEstimator) -> None:
     require_close(shifted, U, "a constant added to the goal changes the utility", rtol=1e-6)
 
 
+def check_float32_features(utility: UtilityEstimator) -> None:
+    """A pool in single precision has the same utilities, up to its round-off."""
+    for K in (2, 3):
+        asked = _candidates(K)
+        pool = replace(asked.pool, X=asked.pool.X.astype(np.float32))
+        single = _estimate(utility, replace(asked, pool=pool), Certainty())
+        U = _estimate(utility, asked, Certainty()).U
+        require_close(single.U, U, f"K={K}: U of a pool in single precision", rtol=1e-4)
+
+
 def check_against_refit(utility: UtilityEstimator) -> None:
     """With many labels, utilities are what refitting with the sample and each label does.
 
@@ -134,6 +144,7 @@ CHECKS: tuple[Check, ...] = (
     check_shapes,
     check_candidate_order,
     check_unit,
+    check_float32_features,
     check_against_refit,
     check_deterministic,
 )

@@ -112,7 +112,7 @@ def test_float32_pool_gives_the_same_utilities(K, goal):
     pool = setting.pool.astype(np.float32)
     reference = None if goal == "dev" else (pool, None)
     single = setting.utilities(goal, pool=pool, reference=reference)
-    assert single.dtype == np.float64
+    assert single.dtype == np.float32
     assert relative(single, setting.utilities(goal)) < 5e-6
 
 

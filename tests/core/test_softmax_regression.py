@@ -446,7 +446,7 @@ def test_float32_pool_sees_the_same_model(K, intercept):
     X32 = X.astype(np.float32)
     fit = optimum(X[:60], y[:60], K, 1 / 60, intercept)
     log_P = fit.log_proba(X32)
-    assert log_P.dtype == np.float64
+    assert log_P.dtype == np.float32
     np.testing.assert_allclose(log_P, fit.log_proba(X), atol=2e-5)
     assert relative(log_P, fit.log_proba(X)) < 2e-6
     P = np.exp(fit.log_proba(X))

@@ -257,6 +257,14 @@ class FirstLabel(goralx.LabelOperator):
 
 
 @dataclass(frozen=True)
+class PerByte(goralx.LabelOperator):
+    """Divides by bytes, not by labels."""
+
+    def __call__(self, U, log_P, y_true, progress):
+        return U.sum(axis=1) / U[0].nbytes
+
+
+@dataclass(frozen=True)
 class SecretOracle(goralx.LabelOperator):
     """Uses the true label when it can get it."""
 
@@ -354,6 +362,7 @@ OPERATORS = {
     "check_shapes": KeepsDimensions(),
     "check_sample_order": Cumulative(),
     "check_separable": AboveTheMean(),
+    "check_single_precision": PerByte(),
     "check_class_order": FirstLabel(),
     "check_ground_truth_declared": SecretOracle(),
     "check_decomposable": Spread(),
@@ -688,6 +697,7 @@ DATASETS = {
 Influence = registry().component("utility", "influence").cls
 
 ALTERED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "half precision": lambda U: U.astype(np.float16) if U.dtype == np.float32 else U,
     "transposed": lambda U: U.T,
     "relative": lambda U: U - U.mean(axis=0),
     "offset": lambda U: U + 1.0,
@@ -719,6 +729,7 @@ UTILITIES = {
     "check_shapes": AlteredInfluence("transposed"),
     "check_candidate_order": AlteredInfluence("relative"),
     "check_unit": AlteredInfluence("offset"),
+    "check_float32_features": AlteredInfluence("half precision"),
     "check_against_refit": AlteredInfluence("per sample"),
     "check_deterministic": AlteredInfluence("noisy"),
 }
