@@ -20,6 +20,7 @@ from .record import RunInfo, fingerprint
 from .registry import HOOKS, Registry, registry
 
 JOBS = ("learn", "approximation")
+PRECISIONS = ("single", "double")
 CEILINGS: dict[Any, bool | None] = {"auto": None, True: True, False: False}
 
 TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
@@ -160,6 +161,8 @@ def _check_top_level(config: Mapping[str, Any]) -> None:
         raise BadInput(f"ceiling={config['ceiling']}; allowed: auto, true, false")
     if config.get("job", "learn") not in JOBS:
         raise unknown_name("job", config["job"], JOBS)
+    if _precision(config) not in PRECISIONS:
+        raise unknown_name("precision", config["precision"], PRECISIONS)
 
 
 def _build(found: Registry, group: str, node: Any) -> Any:
@@ -179,10 +182,17 @@ def _instance(
     if not 0 < fraction < 1:
         raise BadInput(f"dev.fraction={fraction:g}; allowed: above 0, below 1")
     instance = _drawn(dataset, name, seed)
+    if _precision(config) == "single":
+        instance = instance.in_single()
     if all(goal.reference != "dev" for goal in monitors.values()):
         return instance
     remove = config["dev"]["remove_from_pool"]
     return instance.with_dev(fraction, streams(seed, "dev"), remove_from_pool=remove)
+
+
+def _precision(config: Mapping[str, Any]) -> str:
+    """Runs recorded before there was a choice were in double precision."""
+    return str(config.get("precision", "double"))
 
 
 def _drawn(dataset: Any, name: str, seed: int) -> Instance:

@@ -87,6 +87,7 @@ class Settings:
     ceiling: Any = MISSING
     job: str = MISSING
     approximation: Approximation = field(default_factory=Approximation)
+    precision: str = MISSING
     threads: int = MISSING
     progress: bool = MISSING
 

@@ -13,6 +13,8 @@ from .views import Rows, View, blocks, shown
 Features = NDArray[np.floating]
 """Or a `View` that reads like one: whatever goes over many samples takes them block by block."""
 
+_LOST = 1e-4  # of a feature's standard deviation: what rounding may take
+
 
 def as_features(X: ArrayLike | View, where: str) -> Features:
     """A two-dimensional floating array; float32 is kept, anything numeric else becomes float64.
@@ -85,6 +87,25 @@ def standardized(X: Features | View, rows: Rows, where: str) -> Features | View:
         return X.scaled(mean, scale)
     scaled: Features = ((X - mean) / scale).astype(X.dtype)
     return scaled
+
+
+def in_single(X: Features, where: str) -> Features:
+    """X as float32. Raises `BadInput` where that would lose what tells samples apart."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = X.astype(np.float32)
+        lost = np.zeros(X.shape[1])
+        for block in blocks(len(X)):
+            lost = np.maximum(lost, np.abs(single[block] - X[block]).max(axis=0))
+        spread, largest = X.std(axis=0), np.abs(X).max(axis=0)
+    bad = (lost > _LOST * spread) & (spread > 1e-12 * largest)
+    if bad.any() or not np.isfinite(lost).all():
+        column = int(np.flatnonzero(bad | ~np.isfinite(lost))[0])
+        raise BadInput(
+            f"{where}: single precision rounds feature {column} by {lost[column]:.1g}, and its "
+            f"standard deviation is {spread[column]:.1g}; standardise the features, or use "
+            "precision=double"
+        )
+    return single
 
 
 def _moments(X: View) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

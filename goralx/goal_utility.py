@@ -31,8 +31,9 @@ from .samples import Candidates, Reference
 
 FIT_NOISE = 1e-8
 """The fit's gradient tolerance: utilities are not determined any further than that."""
-ROUND_OFF = 8.0
-"""Units in the last place of features that a utility may be off, relative to the largest."""
+ROUND_OFF = 64.0
+"""Units in the last place that a utility may be off, relative to the largest: logits of some tens
+are, and probabilities with them."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ VALUES = [
     (["seed=-1"], ["seed=-1", "at least 0"]),
     (["seed=first"], ["seed=first", "a whole number"]),
     (["threads=0"], ["threads=0", "at least 1"]),
+    (["precision=half"], ["precision 'half'", "single", "double"]),
     (["progress=maybe"], ["progress=maybe", "true or false"]),
     (["monitors=ent"], ["monitors=ent", "[a,b]"]),
     (["guard=off"], ["guard=", "warn, error"]),

@@ -224,6 +224,12 @@ def test_a_run_is_what_was_composed():
     assert {tag: made.info.tags[tag] for tag in expected} == expected
 
 
+def test_features_are_in_the_precision_that_was_asked_for():
+    single, double = run().experiment.instance, run("precision=double").experiment.instance
+    assert single.X.dtype == single.pool_X.dtype == np.float32 and double.X.dtype == np.float64
+    np.testing.assert_array_equal(single.X, double.X.astype(np.float32))
+
+
 def test_a_run_without_a_sweep_has_no_such_tag():
     assert "goralx.sweep" not in run().info.tags
 
@@ -274,6 +280,7 @@ def fingerprint(*overrides: str) -> str:
         "model.regime=fixed_lambda", "model.penalize_intercept=true", "model=sklearn", "seed=1",
         "batch_size=11", "n_queries=19", "guard=error", "stop.min_gain=0.5", "monitors=[ent]",
         "monitors=[ent,fir,dev]", "dataset=iris", "dataset.n_init=9", "dataset.standardize=false",
+        "precision=double",
     ],
 )  # fmt: skip
 def test_what_determines_the_result_changes_the_fingerprint(word):
@@ -302,7 +309,7 @@ def test_where_the_data_lies_leaves_the_fingerprint(tmp_path):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
     for name in ("a", "b", "c"):
-        X[3, 1] += 1e-9 * (name == "c")
+        X[3, 1] += 1e-6 * (name == "c")
         np.savez(tmp_path / f"{name}.npz", X=X, y=y)
     a, b, c = (fingerprint("dataset=npz", f"dataset.path={tmp_path}/{x}.npz") for x in "abc")
     assert a == b != c

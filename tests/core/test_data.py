@@ -88,6 +88,26 @@ def test_single_precision_is_kept(standardize):
     assert instance.X.dtype == np.float32
 
 
+def test_single_precision_is_refused_where_it_would_lose_what_tells_samples_apart():
+    rng, y = np.random.default_rng(0), np.arange(40) % 2
+    X = rng.normal(size=(40, 3))
+    X[:, 1] = 7.0  # constant, and so it stays
+    shifted, tiny, huge = X.copy(), X * 1e-30, X.copy()
+    shifted[:, 2] = 1.7e9 + 3600.0 * X[:, 2]  # moments of a day, in seconds
+    huge[:, 2] *= 1e39
+    for fine in (X, tiny):
+        instance = drawn_from(fine, y, standardize=False).in_single()
+        assert instance.X.dtype == np.float32 and instance.in_single() is instance
+    for values, column in ((shifted, "feature 2 by 6"), (huge, "feature 2")):
+        with pytest.raises(goralx.BadInput, match=f"{column}.*precision=double"):
+            drawn_from(values, y, standardize=False).in_single()
+        drawn_from(values, y, standardize=True).in_single()
+
+
+def drawn_from(X, y, **options):
+    return goralx.make_instance("s", X, y, rng=np.random.default_rng(0), **options)
+
+
 def test_missing_values_are_filled_by_the_mean_of_pool_and_init():
     rng = np.random.default_rng(3)
     X, y = rng.normal(5.0, 3.0, size=(60, 2)), np.arange(60) % 2
