@@ -107,7 +107,7 @@ def _second_order(
     labelled sample i's loss along d twice. So the goal's gradient meets d - 1/2 B w, its Hessian d.
     ``own`` (N,) are the candidates' places in the reference, whose shares d changes exactly.
     """
-    seen = reference.log_P, reference.X, reference.y
+    seen = reference.log_P.astype(np.float64, copy=False), reference.X, reference.y
     _, G = goal.value_and_logit_gradient(*seen)
     hessian = goal.logit_hessian(*seen)
     rows, P = with_constant(reference.X), np.exp(expansion.log_P)

@@ -89,7 +89,8 @@ class Implicit(goralx.UtilityEstimator):
     ) -> Utilities:
         expansion = candidates.model.expansion(regime)
         t = (expansion.Q.T @ reference.pulled(goal)).ravel()
-        Gamma = goal.logit_hessian(reference.log_P, reference.X, reference.y)
+        log_P = reference.log_P.astype(np.float64, copy=False)  # 1 - p is small where p is certain
+        Gamma = goal.logit_hessian(log_P, reference.X, reference.y)
         T = implicit.effective_curvature(expansion, reference.X, Gamma, t)
         quadratic = implicit.QuadraticGoal.of(expansion, t, T)
         N, K = candidates.log_P.shape

@@ -25,6 +25,13 @@ def utilities(P: Floats, S: Floats, penalty: float = 0.0, out: Floats | None = N
     constant added to a row of S changes nothing. ``penalty`` is v' grad Omega, where a new sample
     brings its own share of the penalty (``fixed_lambda``, Eq. 6); under ``fixed_C`` it does not.
     """
-    expected = np.einsum("nk,nk->n", P, S) + penalty
-    change: Floats = np.subtract(expected[:, None], S, out=out)
+    change: Floats = np.empty_like(S) if out is None else out
+    if S.shape[1] == 2:  # the other label's p is no difference of two numbers that are nearly one
+        apart = S[:, 1] - S[:, 0]
+        np.multiply(P[:, 1], apart, out=change[:, 0])
+        np.multiply(-P[:, 0], apart, out=change[:, 1])
+        change += penalty
+    else:
+        expected = np.einsum("nk,nk->n", P, S) + penalty
+        np.subtract(expected[:, None], S, out=change)
     return change

@@ -39,8 +39,14 @@ class Factor:
 
     @classmethod
     def of(cls, matrix: Array) -> Factor:
-        """Factorise; ``matrix`` is overwritten. LinAlgError where it is not positive definite."""
-        return cls(cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)[0])
+        """Factorise; ``matrix`` is overwritten. `NotConverged` where it is singular."""
+        try:
+            return cls(cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)[0])
+        except np.linalg.LinAlgError as error:
+            raise NotConverged(
+                f"Cholesky factor: {error}; the system is nearly singular (features on very "
+                "different scales, or too little regularisation)"
+            ) from None
 
     def solve(self, b: Array) -> Array:
         """A^-1 b for b of shape (m,) or (m, r)."""
@@ -74,7 +80,7 @@ def approximate_inverse(matrix: Array) -> NDArray[np.float32]:
             inverse /= root.astype(np.float32)
             inverse /= root.astype(np.float32)[:, None]
             return inverse
-    raise np.linalg.LinAlgError("not positive definite: the curvature of the model is not finite")
+    raise NotConverged("not positive definite: the curvature of the model is not finite")
 
 
 Vector = NDArray[Any]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import ssymv
 
-from .linear_solve import Array, NotConverged, approximate_inverse, conjugate_gradients
+from .linear_solve import Array, Factor, NotConverged, approximate_inverse, conjugate_gradients
 from .objective import Objective, Point
 
 _STALE = 8  # conjugate-gradient iterations beyond which a fresh inverse is cheaper
@@ -45,7 +46,8 @@ class Preconditioner:
         return cls.of(objective, objective.theta(point.phi), len(objective.y), objective.l2)
 
     def __call__(self, residual: NDArray[np.floating]) -> NDArray[np.floating]:
-        applied = self.inverse @ residual.astype(np.float32, copy=False)
+        single = residual.astype(np.float32, copy=False)
+        applied: NDArray[np.float32] = ssymv(1.0, self.inverse.T, single)  # reads half of it
         return applied.astype(residual.dtype, copy=False)
 
 
@@ -87,12 +89,9 @@ def _newton_step(
         solution = conjugate_gradients(
             product, b, precondition=preconditioner, rtol=rtol, max_iter=4 * _STALE
         )
-    except NotConverged:
-        preconditioner = Preconditioner.at(here)
-        product = here.objective.curvature(here.P)
-        b = here.gradient / -scale
-        solution = conjugate_gradients(product, b, precondition=preconditioner, rtol=rtol)
-        return scale * solution.x, preconditioner
+    except NotConverged:  # the inverse is of elsewhere, or single precision sees a singular H
+        step = Factor.of(here.objective.hessian(here.P)).solve(-here.gradient)
+        return step, Preconditioner.at(here)
     if solution.n_iter > _STALE:
         preconditioner = Preconditioner.at(here)
     return scale * solution.x.astype(np.float64, copy=False), preconditioner

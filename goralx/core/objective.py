@@ -44,8 +44,9 @@ class Objective:
         cls, X: ArrayLike, y: ArrayLike, n_classes: int, l2: float, penalize_intercept: bool
     ) -> Objective:
         """From features without the constant column: X (n, d), y (n,) in 0..K-1."""
-        features = np.asarray(X, dtype=np.float64)
-        with_constant = np.column_stack([features, np.ones(len(features))])
+        features = np.asarray(X)
+        with_constant = np.empty((len(features), features.shape[1] + 1))
+        with_constant[:, :-1], with_constant[:, -1] = features, 1.0
         return cls(with_constant, np.asarray(y, dtype=np.int64), n_classes, l2, penalize_intercept)
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
@@ -417,6 +417,7 @@ def test_undamped_newton_would_diverge_here_and_the_fit_does_not():
 
 
 @settings(max_examples=30, deadline=None)
+@example(756)  # conjugate gradients never get there: the step is worked out directly
 @given(st.integers(0, 2**32 - 1))
 def test_any_problem_reaches_its_optimum(seed):
     rng = np.random.default_rng(seed)
