@@ -42,7 +42,8 @@ def read_twice(X: np.ndarray) -> float:
 
 def products(sized: Sized) -> Callable[[], None]:
     """X theta' and X v', and nothing else; the third, X'G, is not counted."""
-    X, theta = sized.instance.pool_X, np.ones((sized.instance.n_classes, len(sized.instance.X[0])))
+    X = sized.instance.pool_X
+    theta = np.ones((sized.instance.n_classes, X.shape[1]), X.dtype)
 
     def both() -> None:
         theta @ X.T
@@ -52,15 +53,16 @@ def products(sized: Sized) -> Callable[[], None]:
 
 
 def rows(smoke: bool) -> Iterator[Row]:
-    sized, repeats = rt_polarity(smoke), 3 if smoke else 15
-    job = passes(sized)
-    yield Row(
-        2, "rt_polarity: both passes", often(job, repeats), "reading the pool twice",
-        read_twice(sized.instance.pool_X), 2.0, peak_mb=peak(job),
-    )  # fmt: skip
-    sized = letter(smoke)
-    job = passes(sized)
-    yield Row(
-        2, "letter: both passes", often(job, repeats), "the two matrix products",
-        often(products(sized), repeats), 3.0, peak_mb=peak(job),
-    )  # fmt: skip
+    repeats = 3 if smoke else 15
+    for sized, precision in ((rt_polarity(smoke).single, ""), (rt_polarity(smoke), ", double")):
+        job = passes(sized)
+        yield Row(
+            2, f"rt_polarity: both passes{precision}", often(job, repeats),
+            "reading the pool twice", read_twice(sized.instance.pool_X), 2.0, peak_mb=peak(job),
+        )  # fmt: skip
+    for sized, precision in ((letter(smoke).single, ""), (letter(smoke), ", double")):
+        job = passes(sized)
+        yield Row(
+            2, f"letter: both passes{precision}", often(job, repeats),
+            "the two matrix products", often(products(sized), repeats), 3.0, peak_mb=peak(job),
+        )  # fmt: skip

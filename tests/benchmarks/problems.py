@@ -8,7 +8,7 @@ small synthetic problems of the same shapes and needs no data.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,11 @@ class Sized:
     C: float
     rounds: int
     repeats: int
+
+    @property
+    def single(self) -> Sized:
+        """The same with features in single precision, as runs have them unless told otherwise."""
+        return replace(self, instance=self.instance.in_single())
 
     def utility(
         self, goal: str = "ent", utility: str = "influence", **options: int

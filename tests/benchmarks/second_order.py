@@ -17,7 +17,7 @@ SCREEN = 100
 
 
 def rows(smoke: bool) -> Iterator[Row]:
-    sized, n = rt_polarity(smoke), 20 if smoke else 110
+    sized, n = rt_polarity(smoke).single, 20 if smoke else 110
     timed, screen = (20, 10) if smoke else (500, SCREEN)
     instance = sized.instance
     known = n - len(instance.init)

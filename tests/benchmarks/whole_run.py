@@ -1,8 +1,9 @@
 """1. A whole run: fit, goal gradient, solve, utilities of every sample and label, selection.
 
 Held against the loops that people write: scikit-activeml's uncertainty sampling with scikit-learn's
-logistic regression, and scikit-learn alone. Each follows its own queries. kappa, which a run logs
-besides, has a row of its own.
+logistic regression, and scikit-learn alone. Each follows its own queries. Features are in single
+precision here, as in a run of goralx; the others are given double, as numpy has it, and single.
+kappa, which a run logs besides, has a row of its own.
 """
 
 from __future__ import annotations
@@ -81,25 +82,29 @@ def rows(smoke: bool) -> Iterator[Row]:
 
 
 def compared(name: str, sized: Sized) -> Iterator[Row]:
-    memory = peak(lambda: goralx_run(sized))
+    single = sized.single
+    memory = peak(lambda: goralx_run(single))
     seconds = alternately(
         {
-            "ent": lambda: goralx_run(sized),
-            "skactiveml": lambda: skactiveml_run(sized),
-            "bare": lambda: bare_run(sized),
-            "fir": lambda: goralx_run(sized, "fir"),
-            "dev": lambda: goralx_run(sized, "dev"),
-            "kappa": lambda: goralx_run(sized, kappa=8),
+            "ent": lambda: goralx_run(single),
+            "ent, double": lambda: goralx_run(sized),
+            "scikit-activeml": lambda: skactiveml_run(sized),
+            "scikit-activeml, single": lambda: skactiveml_run(single),
+            "bare scikit-learn": lambda: bare_run(sized),
+            "bare scikit-learn, single": lambda: bare_run(single),
+            "fir": lambda: goralx_run(single, "fir"),
+            "dev": lambda: goralx_run(single, "dev"),
+            "kappa": lambda: goralx_run(single, kappa=8),
         },
         sized.repeats,
     )
     run = f"{name}: {sized.rounds} rounds of {B}"
-    against, bare = TARGETS[name]
-    yield Row(
-        1, f"{run}, ent", seconds["ent"], "scikit-activeml uncertainty",
-        seconds["skactiveml"], against, peak_mb=memory,
-    )  # fmt: skip
-    yield Row(1, f"{run}, ent", seconds["ent"], "bare scikit-learn", seconds["bare"], bare)
+    for peer, target in zip(("scikit-activeml", "bare scikit-learn"), TARGETS[name], strict=True):
+        for ours, theirs in (("ent", ""), ("ent", ", single"), ("ent, double", "")):
+            other = f"{peer}{theirs}"
+            yield Row(
+                1, f"{run}, {ours}", seconds[ours], other, seconds[other], target, peak_mb=memory
+            )  # fmt: skip
     for goal in ("fir", "dev"):
         yield Row(1, f"{run}, {goal}", seconds[goal], "ent", seconds["ent"], 1.1)
     yield Row(1, f"{run}, ent and kappa", seconds["kappa"], "ent", seconds["ent"])
