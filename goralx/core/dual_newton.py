@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .linear_solve import Array, NotConverged
+from .linear_solve import ENOUGH, Array, NotConverged
 from .link import Link
 
 MAX_ITER = 100
@@ -174,7 +174,7 @@ class Problems:
         length = np.ones(len(at.c))
         while length.min() > 1e-10:
             there = self.point(at.c + length[:, None] * step)
-            worse = self.objective(there) > value + 1e-4 * length * slope + noise
+            worse = self.objective(there) > value + ENOUGH * length * slope + noise
             if not worse.any():
                 return there
             length[worse] *= 0.5

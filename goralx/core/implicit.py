@@ -33,7 +33,7 @@ from .curvature import (
     weighted_gram,
     with_constant,
 )
-from .linear_solve import Array, NotConverged
+from .linear_solve import ENOUGH, Array, NotConverged
 from .predictions import Floats, log_softmax
 
 MAX_ITER = 100
@@ -253,7 +253,7 @@ class _Proximal:
         noise, length = 1e-13 * (1.0 + here.value), np.ones(len(P))
         while length.min() > 1e-10:
             there = self.at(here.a + length[:, None] * step)
-            worse = there.value > here.value + 1e-4 * length * slope + noise
+            worse = there.value > here.value + ENOUGH * length * slope + noise
             if not worse.any():
                 return there
             length[worse] *= 0.5

@@ -14,6 +14,10 @@ from scipy.linalg.lapack import dpotri, spotrf, spotri
 
 Array = NDArray[np.float64]
 
+ENOUGH = 0.25
+"""Share of what the slope promises that a damped Newton step must bring (Armijo). Near the optimum
+it brings half; were a token share enough, it could jump to and fro across the optimum for ever."""
+
 _SWEEPS = 5
 _SWEEP = 1e-5  # what a sweep in single precision leaves of the residual
 

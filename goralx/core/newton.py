@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import ssymv
 
-from .linear_solve import Array, Factor, NotConverged, approximate_inverse, conjugate_gradients
+from .linear_solve import (
+    ENOUGH,
+    Array,
+    Factor,
+    NotConverged,
+    approximate_inverse,
+    conjugate_gradients,
+)
 from .objective import Objective, Point
 
 _STALE = 8  # conjugate-gradient iterations beyond which a fresh inverse is cheaper
@@ -107,7 +114,7 @@ def _damped(here: Point, step: Array) -> Point:
     length = 1.0
     while length > 1e-10:
         there = here.objective.at(here.phi + length * step)
-        if there.value <= here.value + 1e-4 * length * slope + noise:
+        if there.value <= here.value + ENOUGH * length * slope + noise:
             return there
         length *= 0.5
     raise NotConverged(

@@ -10,6 +10,7 @@ pytest.importorskip("skactiveml")
 pytest.importorskip("sklearn")
 
 from . import __main__ as benchmarks
+from . import precision
 
 
 @pytest.mark.parametrize("item", [1, 2, 3, 4, 6, 7])
@@ -22,6 +23,12 @@ def test_an_item_is_measured_and_saved(item, tmp_path, capsys):
     for row in rows:
         assert row.ours > 0 and row.against > 0
         assert row.what in shown
+
+
+def test_single_precision_chooses_the_same_samples(capsys):
+    precision.main(["--smoke"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 30 and all(line.endswith("5 of 5") for line in lines)
 
 
 @pytest.mark.slow

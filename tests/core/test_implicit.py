@@ -11,6 +11,8 @@ from goralx.core import implicit
 from goralx.core import softmax_regression as softmax
 from tests.problems import blobs, build
 
+NEWTON = 12  # steps that no proximal problem needs
+
 REGIMES = ("fixed_C", "fixed_lambda")
 
 
@@ -93,6 +95,19 @@ def test_residuals_sum_to_zero_and_are_bounded_however_large_the_leverage(K):
         if scale == 0.0:  # no leverage: first order
             first = np.exp(log_P)[:, None, :] - np.eye(K)
             assert residual == pytest.approx(first, abs=1e-12)
+
+
+def test_no_proximal_problem_is_jumped_across_for_ever(monkeypatch):
+    """Here steps that lower the objective a little land on either side of the optimum in turn."""
+    monkeypatch.setattr(implicit, "MAX_ITER", NEWTON)
+    leverage, margin = (g.ravel() for g in np.meshgrid(np.linspace(0.5, 60), np.linspace(0, 40)))
+    leverage, margin = np.append(leverage, 5.74795955), np.append(margin, 5.69058684)
+    log_P = -np.logaddexp(0.0, np.stack([margin, -margin], axis=1))
+    S, Q = leverage[:, None, None], softmax.contrasts(2)
+    residual = implicit.proximal_residual(log_P, S, Q)
+    moved = log_P[:, None, :] + implicit.own_moves(residual, S, Q)
+    P = np.exp(moved - np.logaddexp.reduce(moved, axis=2)[..., None])
+    np.testing.assert_allclose(P - np.eye(2), residual, atol=1e-9)
 
 
 def test_residuals_solve_their_fixed_point(K):

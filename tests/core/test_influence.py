@@ -116,6 +116,18 @@ def test_float32_pool_gives_the_same_utilities(K, goal):
     assert relative(single, setting.utilities(goal)) < 5e-6
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_of_two_classes_the_utility_of_what_is_nearly_certain_is_not_lost(dtype):
+    """p's - s_y is the difference of two numbers that are nearly one; operator=min ranks by it."""
+    margin = np.array([0.0, 5.0, -30.0, 40.0, -80.0, 80.0])
+    log_P = -np.logaddexp(0.0, np.stack([margin, -margin], axis=1))
+    S = np.random.default_rng(0).normal(size=(6, 2))
+    truth = np.exp(log_P)[:, ::-1] * (S[:, ::-1] - S)
+    U = influence.utilities(np.exp(log_P).astype(dtype), S.astype(dtype))
+    assert U.dtype == dtype
+    np.testing.assert_allclose(U, truth, rtol=50 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("K", [2, 3])
 def test_scikit_learns_fit_gives_the_same_utilities(K):
     setting = Setting(K, "fixed_C", False)
