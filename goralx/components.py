@@ -58,7 +58,10 @@ class PredictionGoal(Goal):
 
     @abstractmethod
     def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
-        """tau from the reference's log predictions (M, K), features (M, d), labels (M,) or None."""
+        """tau from the reference's log predictions (M, K), features (M, d), labels (M,) or None.
+
+        Features and predictions are float32 or float64, as the data are.
+        """
 
     def measure(self, reference: Reference) -> float:
         return reference.value(self)

@@ -40,7 +40,7 @@ STARTUP = {"mlflow": 6.0, "csv": 3.0}
 def learning(dataset: str, rounds: int) -> list[float]:
     """CPU seconds of each round of the same experiment, nobody watching."""
     build = registry().build
-    drawn = build("dataset", dataset).instance(streams(0, "instance"))
+    drawn = build("dataset", dataset).instance(streams(0, "instance")).in_single()
     model = build("model", "softmax", {"C": build("dataset", dataset).C})
     goals = {name: build("goal", name) for name in ("ent", "fir")}
     utility = goralx.GoalOrientedUtility(
