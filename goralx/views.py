@@ -16,7 +16,7 @@ from .errors import BadInput
 Rows = NDArray[np.int64]
 A = TypeVar("A")
 
-BLOCK = 1 << 11
+BLOCK = 1 << 13
 """Samples in a block: their features are read at once, and what is summed is summed over them."""
 
 

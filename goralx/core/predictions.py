@@ -22,7 +22,7 @@ Floats = NDArray[np.floating]
 """Of many samples: float32 where their features are, else float64."""
 F = TypeVar("F", bound=np.floating)
 
-_BLOCK = 1 << 16  # floats of a block's features or logits, 512 kB in double precision
+_BLOCK = 1 << 18  # floats of a block's features or logits, 1 MB in single precision
 
 
 @dataclass(frozen=True)
