@@ -46,10 +46,10 @@ class Factor:
         """Factorise; ``matrix`` is overwritten. `NotConverged` where it is singular."""
         try:
             return cls(cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)[0])
-        except np.linalg.LinAlgError as error:
+        except np.linalg.LinAlgError:
             raise NotConverged(
-                f"Cholesky factor: {error}; the system is nearly singular (features on very "
-                "different scales, or too little regularisation)"
+                "Cholesky factor: the system is nearly singular (features on very different "
+                "scales, or too little regularisation); standardise the features or lower C"
             ) from None
 
     def solve(self, b: Array) -> Array:
