@@ -19,6 +19,7 @@ from scipy.special import log_softmax
 from .components import Array, LogitGoal, PredictionGoal, UtilityEstimator
 from .core import implicit, influence
 from .core.curvature import Expansion, with_constant
+from .core.predictions import in_double
 from .data import Features, Rows
 from .errors import Incompatible
 from .models import CurvedModel
@@ -107,7 +108,7 @@ def _second_order(
     labelled sample i's loss along d twice. So the goal's gradient meets d - 1/2 B w, its Hessian d.
     ``own`` (N,) are the candidates' places in the reference, whose shares d changes exactly.
     """
-    seen = reference.log_P.astype(np.float64, copy=False), reference.X, reference.y
+    seen = in_double(reference.log_P), reference.X, reference.y
     _, G = goal.value_and_logit_gradient(*seen)
     hessian = goal.logit_hessian(*seen)
     rows, P = with_constant(reference.X), np.exp(expansion.log_P)
@@ -131,7 +132,7 @@ def _second_order(
 
 def _change_of_one(goal: LogitGoal, reference: Reference, u: int, dz: Array) -> float:
     """What a move dz (K,) of its logits does to the share in tau of reference sample u."""
-    before, X = reference.log_P[u : u + 1].astype(np.float64), reference.X[u : u + 1]
+    before, X = in_double(reference.log_P[u : u + 1]), reference.X[u : u + 1]
     y = None if reference.y is None else reference.y[u : u + 1]
     change = goal.value(log_softmax(before + dz, axis=1), X, y) - goal.value(before, X, y)
     return change / len(reference.X) if goal.reduction == "mean" else change
@@ -139,7 +140,7 @@ def _change_of_one(goal: LogitGoal, reference: Reference, u: int, dz: Array) -> 
 
 def _exact(expansion: Expansion, goal: PredictionGoal, reference: Reference, steps: Array) -> Array:
     """What each reference sample contributes to tau(phi + d), less what it does to tau(phi)."""
-    rows, log_P = with_constant(reference.X), reference.log_P.astype(np.float64, copy=False)
+    rows, log_P = with_constant(reference.X), in_double(reference.log_P)
     found = np.empty((*steps.shape[:2], len(rows)))
     before = goal.value(log_P, reference.X, reference.y)
     own = None if isinstance(goal, LogitGoal) else _own_values(goal, log_P, reference)

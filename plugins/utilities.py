@@ -31,7 +31,7 @@ from goralx import (
 )
 from goralx.core import implicit, influence
 from goralx.core.curvature import Expansion, parts, with_constant
-from goralx.core.predictions import log_softmax
+from goralx.core.predictions import in_double, log_softmax
 
 _DRAWN = 8  # candidates that kappa is worked out for where nothing depends on it
 _LABELS = 3  # of a candidate, that kappa looks at: the largest move is nearly always among them
@@ -89,7 +89,7 @@ class Implicit(goralx.UtilityEstimator):
     ) -> Utilities:
         expansion = candidates.model.expansion(regime)
         t = (expansion.Q.T @ reference.pulled(goal)).ravel()
-        log_P = reference.log_P.astype(np.float64, copy=False)  # 1 - p is small where p is certain
+        log_P = in_double(reference.log_P)  # 1 - p is small where p is certain
         Gamma = goal.logit_hessian(log_P, reference.X, reference.y)
         T = implicit.effective_curvature(expansion, reference.X, Gamma, t)
         quadratic = implicit.QuadraticGoal.of(expansion, t, T)
@@ -196,7 +196,7 @@ def goal_changes(
     after, so that what single precision made of them cancels.
     """
     rows = with_constant(reference.X).astype(dtype, copy=False)
-    log_P = reference.log_P.astype(np.float64, copy=False)
+    log_P = in_double(reference.log_P)
     n, K, m = changes.shape
     C = expansion.Q.shape[1]
     before = goal.value(log_P, reference.X, reference.y)
@@ -229,8 +229,7 @@ def own_rest(goal: LogitGoal, some: Candidates, Gamma: Array, moves: Array) -> A
     def gradient(log_P: Array) -> Array:
         return share * goal.value_and_logit_gradient(log_P, some.X, None)[1]
 
-    log_P = some.log_P.astype(np.float64, copy=False)
-    return implicit.beyond_second_order(gradient, log_P, Gamma, moves)
+    return implicit.beyond_second_order(gradient, in_double(some.log_P), Gamma, moves)
 
 
 def drawn_kappa(candidates: Candidates, size: int) -> Array | None:

@@ -87,6 +87,17 @@ def log_softmax(z: NDArray[F]) -> NDArray[F]:
     return shifted
 
 
+def in_double(log_P: Floats) -> Array:
+    """log P (N, K) in double precision, normalised there: what small changes are measured from.
+
+    Single precision leaves the sum of P off 1 by its round-off, and a change that renormalises
+    would count that in.
+    """
+    if log_P.dtype == np.float64:
+        return log_P.astype(np.float64, copy=False)
+    return log_softmax(log_P.astype(np.float64))
+
+
 def pullback(X: Floats, G: Floats) -> Array:
     """Gradient in theta of a sum over samples whose gradient in the logits is G (N, K): (K, D).
 

@@ -9,6 +9,7 @@ import pytest
 
 import goralx
 from goralx.core import influence
+from plugins.utilities import goal_changes
 from tests.problems import Setting, build
 from tests.reference import GOALS, central_difference, predict, relative, with_constant
 
@@ -126,6 +127,20 @@ def test_of_two_classes_the_utility_of_what_is_nearly_certain_is_not_lost(dtype)
     U = influence.utilities(np.exp(log_P).astype(dtype), S.astype(dtype))
     assert U.dtype == dtype
     np.testing.assert_allclose(U, truth, rtol=50 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("K", [2, 5])
+@pytest.mark.parametrize("goal", GOALS)
+def test_no_change_of_the_parameters_changes_no_goal_of_a_float32_pool(K, goal):
+    """Though log P is off by its round-off there, and 4,000 samples' add up."""
+    rng = np.random.default_rng(0)
+    X, y = 3.0 * rng.normal(size=(4000, 6)), rng.integers(K, size=4000)
+    fit = build("model", "softmax", C=10.0).fit(goralx.Labelled(X[:60], y[:60]), K)
+    reference = goralx.Reference(fit, X.astype(np.float32), y)
+    expansion = fit.expansion("fixed_C")
+    none = np.zeros((1, K, len(expansion.phi)))
+    changes = goal_changes(build("goal", goal), reference, expansion, none)
+    np.testing.assert_allclose(changes, 0.0, atol=1e-9)
 
 
 @pytest.mark.parametrize("K", [2, 3])
