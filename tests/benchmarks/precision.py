@@ -8,18 +8,16 @@ differs. ``--smoke`` uses small synthetic sizes; else letter and rt-polarity com
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
 import goralx
-from goralx import Candidates, GoalOrientedUtility, Instance, Reference, top_b
-from goralx.registry import registry
+from goralx import Instance
 
 from .problems import Sized, letter, rt_polarity
-from .whole_run import B
+from .whole_run import B, goralx_run
 
 GOALS = ("ent", "fir", "dev")
 OPERATORS = ("average", "max", "min", "oracle", "annealed")
@@ -38,34 +36,17 @@ def rounded(sized: Sized) -> Instance:
     return drawn.with_dev(0.1, rng)
 
 
-def batches(sized: Sized, instance: Instance, goal: str, operator: str) -> Iterator[set[int]]:
-    """What a run asks to be labelled, round by round, as positions in the pool."""
-    build, fitted = registry().build, None
-    dev = instance.labelled(instance.dev) if goal == "dev" else None
-    utility = GoalOrientedUtility(
-        build("goal", goal), build("operator", operator), build("utility", "influence"),
-        sized.model, dev, pool_y=instance.y[instance.pool],
-    )  # fmt: skip
-    rows, left, rng = instance.init, np.arange(len(instance.pool)), np.random.default_rng(0)
-    for t in range(sized.rounds):
-        labelled = instance.labelled(rows)
-        fitted = sized.model.fit(labelled, instance.n_classes, previous=fitted)
-        pool = Reference(fitted, instance.pool_X)
-        scores = utility(Candidates(pool, left, labelled, t / sized.rounds))
-        best = top_b(scores.utility, B, rng)
-        yield set(left[best].tolist())
-        rows, left = np.concatenate([rows, instance.pool[left[best]]]), np.delete(left, best)
-
-
 def same_rounds(sized: Sized, goal: str, operator: str) -> int:
     """Rounds before the first whose batches differ, all of them if none does."""
     single = rounded(sized)
     double = replace(single, X=single.X.astype(np.float64))
-    both = (batches(sized, instance, goal, operator) for instance in (single, double))
-    for t, (one, other) in enumerate(zip(*both, strict=True)):
-        if one != other:
-            return t
-    return sized.rounds
+    runs = (
+        goralx_run(replace(sized, instance=instance), goal, operator, kappa=8)
+        for instance in (single, double)
+    )
+    one, other = (np.sort(rows[len(single.init) :].reshape(-1, B), axis=1) for rows in runs)
+    differ = np.flatnonzero((one != other).any(axis=1))
+    return int(differ[0]) if len(differ) else sized.rounds
 
 
 def main(arguments: list[str] | None = None) -> None:

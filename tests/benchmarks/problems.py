@@ -33,15 +33,20 @@ class Sized:
         return replace(self, instance=self.instance.in_single())
 
     def utility(
-        self, goal: str = "ent", utility: str = "influence", **options: int
+        self,
+        goal: str = "ent",
+        utility: str = "influence",
+        operator: str = "average",
+        **options: int,
     ) -> GoalOrientedUtility:
-        """The goal under a uniform label, with a dev set for a dev goal, and an estimator."""
+        """The goal under an operator, with a dev set for a dev goal, and an estimator."""
         build, instance = registry().build, self.instance
         chosen = build("goal", goal)
         dev = instance.labelled(instance.dev) if chosen.reference == "dev" else None
-        operator, estimator = build("operator", "average"), build("utility", utility, options)
+        l_y, estimator = build("operator", operator), build("utility", utility, options)
+        truth, first_order = instance.y[instance.pool], build("utility", "influence")
         return GoalOrientedUtility(
-            chosen, operator, estimator, self.model, dev, first_order=build("utility", "influence")
+            chosen, l_y, estimator, self.model, dev, pool_y=truth, first_order=first_order
         )
 
     @property

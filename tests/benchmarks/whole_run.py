@@ -22,9 +22,12 @@ B = 10
 TARGETS = {"letter": (0.45, 1.1), "rt_polarity": (0.35, 1.1)}
 
 
-def goralx_run(sized: Sized, goal: str = "ent", kappa: int = 0) -> NDArray[np.int64]:
+def goralx_run(
+    sized: Sized, goal: str = "ent", operator: str = "average", kappa: int = 0
+) -> NDArray[np.int64]:
     """Rows in the order in which they were labelled."""
-    instance, model, utility = sized.instance, sized.model, sized.utility(goal, kappa=kappa)
+    instance, model = sized.instance, sized.model
+    utility = sized.utility(goal, operator=operator, kappa=kappa)
     rows, left = instance.init, np.ones(len(instance.pool), dtype=bool)
     rng, fitted = np.random.default_rng(0), None
     for t in range(sized.rounds):
