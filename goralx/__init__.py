@@ -4,40 +4,80 @@ As a library: `query` says what to label next, `utilities` what each sample is w
 For plugins: the base classes below and `hookimpl`. As a program: ``python -m goralx --help``.
 """
 
-from .components import (
-    Array,
+from .contracts import (
     BatchRule,
+    Candidates,
+    CurvedModel,
     Dataset,
     DesignGoal,
     Direction,
+    Engine,
     FirstOrderEstimator,
+    FittedModel,
     Goal,
     LabelOperator,
+    Local,
     LogitGoal,
+    Model,
+    Portable,
     PredictionGoal,
     Query,
+    Reference,
+    Round,
+    RunInfo,
+    Scores,
     Selection,
     Strategy,
     TrackedRun,
     Tracker,
     Utilities,
     UtilityEstimator,
+    hookimpl,
     top_b,
 )
-from .data import Features, Instance, Labelled, Labels, Rows
-from .errors import BadInput, GoralxError, Incompatible, PluginError, RunFailed, UnknownName
-from .experiment import Experiment, Stop
-from .explanation import Explanation
-from .goal_utility import GoalOrientedUtility, Scores
-from .hookspecs import hookimpl
-from .library import explain, query, utilities
-from .models import CurvedModel, FittedModel, Model
-from .passes import Engine, Local, Portable
-from .registry import build
-from .rounds import Round
-from .samples import Candidates, Reference
-from .splits import check_split, make_instance
-from .views import View
+from .core import (
+    Expansion,
+    Solution,
+)
+from .data import (
+    Array,
+    Features,
+    Instance,
+    Labelled,
+    Labels,
+    Matrix,
+    Rows,
+    Split,
+    View,
+    check_split,
+    make_instance,
+)
+from .discovery import (
+    build,
+)
+from .errors import (
+    BadInput,
+    GoralxError,
+    Incompatible,
+    PluginError,
+    RunFailed,
+    UnknownName,
+)
+from .explanation import (
+    Explanation,
+)
+from .learning import (
+    Experiment,
+    Stop,
+)
+from .library import (
+    explain,
+    query,
+    utilities,
+)
+from .scoring import (
+    GoalOrientedUtility,
+)
 
 __version__ = "0.1.0"
 
@@ -51,6 +91,7 @@ __all__ = [
     "DesignGoal",
     "Direction",
     "Engine",
+    "Expansion",
     "Experiment",
     "Explanation",
     "Features",
@@ -66,6 +107,7 @@ __all__ = [
     "Labels",
     "Local",
     "LogitGoal",
+    "Matrix",
     "Model",
     "PluginError",
     "Portable",
@@ -75,8 +117,11 @@ __all__ = [
     "Round",
     "Rows",
     "RunFailed",
+    "RunInfo",
     "Scores",
     "Selection",
+    "Solution",
+    "Split",
     "Stop",
     "Strategy",
     "TrackedRun",

@@ -1,6 +1,6 @@
 """``python -m goralx`` is the console script ``goralx``."""
 
-from goralx.cli import main
+from .app import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -19,7 +19,7 @@ import numpy as np
 
 import goralx
 from goralx import Array, BadInput, Query, Rows, Scores, top_b
-from goralx.core.curvature import with_constant
+from goralx.core import with_constant
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ import numpy as np
 
 import goralx
 from goralx import Array, Candidates, Features, Reference
-from goralx.core.curvature import Expansion, fisher, parts, quadratic_form, weighted_gram
+from goralx.core import Expansion, fisher, parts, quadratic_form, weighted_gram
 
 
 class VarianceReduction(goralx.DesignGoal):

@@ -25,7 +25,7 @@ import numpy as np
 
 import goralx
 from goralx import Array, BadInput, Features, Labels
-from goralx.core.curvature import fisher
+from goralx.core import fisher
 
 
 @dataclass(frozen=True)

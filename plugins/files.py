@@ -3,20 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import goralx
-from goralx import BadInput, Instance
-from goralx.sources import fetch_openml, find_openml, given_path, read_arrays
-from goralx.tables import features_and_labels, read_table
+from goralx import BadInput, Instance, Split
+from goralx.data import (
+    features_and_labels,
+    fetch_openml,
+    find_openml,
+    given_path,
+    read_arrays,
+    read_table,
+)
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MISSING = ("error", "drop", "mean")
 CATEGORICAL = ("error", "onehot", "drop")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table(Split):
+    """What becomes of the columns of a table, beside the options of every `goralx.Split`."""
+
+    exclude: str | None = None
+    missing: str = "error"
+    categorical: str = "error"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for option, allowed in (("missing", MISSING), ("categorical", CATEGORICAL)):
+            given = getattr(self, option)
+            if given not in allowed:
+                raise BadInput(f"dataset.{option}={given}; allowed: {', '.join(allowed)}")
+
+    def made(
+        self, name: str, frame: DataFrame, label: str, rng: np.random.Generator, what: str
+    ) -> Instance:
+        """The instance of a table with its column of labels; ``what`` says where it came from."""
+        X, labels, dropped = features_and_labels(
+            frame,
+            label,
+            exclude=[name.strip() for name in (self.exclude or "").split(",") if name.strip()],
+            missing=self.missing,
+            categorical=self.categorical,
+        )
+        rows = f", {dropped} rows with missing values dropped" if dropped else ""
+        source = f"{what}, label {label}{rows}"
+        return self.split(name, X, labels, rng, source=source, impute=self.missing == "mean")
+
+
 @dataclass(frozen=True)
-class Csv:
+class Csv(Table):
     """A table with a column of labels: .csv, .tsv (also compressed) or .parquet.
 
     ``label`` is the column's name or its number from 0 (-1 is the last, the default); ``exclude``
@@ -29,78 +70,37 @@ class Csv:
 
     path: str | None = None
     label: str | None = None
-    exclude: str | None = None
     delimiter: str | None = None
     header: bool = True
-    missing: str = "error"
-    categorical: str = "error"
-    n_init: int | None = None
-    n_test: int | None = None
-    standardize: bool = True
-    C: float = 1.0
 
     def __post_init__(self) -> None:
-        goralx.check_split(self.n_init, self.n_test, self.C)
-        _check_rules(self.missing, self.categorical)
+        super().__post_init__()
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise BadInput(f"dataset.delimiter={self.delimiter!r}; a single character, e.g. ';'")
 
     def instance(self, rng: np.random.Generator) -> Instance:
         path = given_path(_required(self.path, "csv", "table.csv"))
         frame, label = read_table(path, self.label, delimiter=self.delimiter, header=self.header)
-        X, labels, dropped = features_and_labels(
-            frame,
-            label,
-            exclude=_names(self.exclude),
-            missing=self.missing,
-            categorical=self.categorical,
-        )
-        return goralx.make_instance(
-            "csv",
-            X,
-            labels,
-            rng=rng,
-            n_init=self.n_init,
-            n_test=self.n_test,
-            standardize=self.standardize,
-            impute=self.missing == "mean",
-            source=_source(path.name, label, dropped),
-        )
+        return self.made("csv", frame, label, rng, path.name)
 
 
 @dataclass(frozen=True)
-class Npz:
+class Npz(Split):
     """Arrays saved with `numpy.savez`: X (N, d) of numbers, all finite, and y (N,), the labels.
 
     ``n_init`` null is two samples a class, ``n_test`` null a quarter of the rows.
     """
 
     path: str | None = None
-    n_init: int | None = None
-    n_test: int | None = None
-    standardize: bool = True
-    C: float = 1.0
-
-    def __post_init__(self) -> None:
-        goralx.check_split(self.n_init, self.n_test, self.C)
 
     def instance(self, rng: np.random.Generator) -> Instance:
         path = given_path(_required(self.path, "npz", "arrays.npz"))
         X, y = read_arrays(path, "X", "y")
-        return goralx.make_instance(
-            "npz",
-            X,
-            y,
-            rng=rng,
-            n_init=self.n_init,
-            n_test=self.n_test,
-            standardize=self.standardize,
-            source=path.name,
-        )
+        return self.split("npz", X, y, rng, source=path.name)
 
 
 @dataclass(frozen=True)
-class OpenML:
+class OpenML(Table):
     """A data set of openml.org, by ``data_id``, or by ``data_name`` and ``version``.
 
     Read from ``data_home``, a cache folder of scikit-learn's that is never changed; or where that
@@ -114,17 +114,9 @@ class OpenML:
     version: int = 1
     data_home: str | None = None
     label: str | None = None
-    exclude: str | None = None
-    missing: str = "error"
-    categorical: str = "error"
-    n_init: int | None = None
-    n_test: int | None = None
-    standardize: bool = True
-    C: float = 1.0
 
     def __post_init__(self) -> None:
-        goralx.check_split(self.n_init, self.n_test, self.C)
-        _check_rules(self.missing, self.categorical)
+        super().__post_init__()
         if self.version < 1:
             raise BadInput(f"dataset.version={self.version}; OpenML counts versions from 1")
 
@@ -157,49 +149,15 @@ class OpenML:
             raise BadInput(f"OpenML, {query}: it has no single target; name one by dataset.label")
         frame = bunch.frame.rename_axis(index="row")
         frame.index += 1
-        X, labels, dropped = features_and_labels(
-            frame[[*bunch.data.columns, bunch.target.name]],
-            bunch.target.name,
-            exclude=_names(self.exclude),
-            missing=self.missing,
-            categorical=self.categorical,
-        )
+        frame = frame[[*bunch.data.columns, bunch.target.name]]
         which = f"OpenML {bunch.details['name']}, version {bunch.details['version']}"
-        return goralx.make_instance(
-            "openml",
-            X,
-            labels,
-            rng=rng,
-            n_init=self.n_init,
-            n_test=self.n_test,
-            standardize=self.standardize,
-            impute=self.missing == "mean",
-            source=_source(which, bunch.target.name, dropped),
-        )
+        return self.made("openml", frame, bunch.target.name, rng, which)
 
 
 def _required(path: str | None, dataset: str, example: str) -> str:
     if path is None:
         raise BadInput(f"dataset={dataset} needs a file; set e.g. dataset.path={example}")
     return path
-
-
-def _names(listed: str | None) -> list[str]:
-    return [name.strip() for name in (listed or "").split(",") if name.strip()]
-
-
-def _check_rules(missing: str, categorical: str) -> None:
-    for option, given, allowed in (
-        ("missing", missing, MISSING),
-        ("categorical", categorical, CATEGORICAL),
-    ):
-        if given not in allowed:
-            raise BadInput(f"dataset.{option}={given}; allowed: {', '.join(allowed)}")
-
-
-def _source(what: str, label: str, dropped: int) -> str:
-    rows = f", {dropped} rows with missing values dropped" if dropped else ""
-    return f"{what}, label {label}{rows}"
 
 
 @goralx.hookimpl

@@ -13,7 +13,7 @@ import numpy as np
 
 import goralx
 from goralx import Array, Features, Labels
-from goralx.core.predictions import blocks
+from goralx.core import blocks
 
 
 @dataclass(frozen=True)

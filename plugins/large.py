@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 import goralx
-from goralx import BadInput, Instance, View
-from goralx.large_files import converted, open_labels, open_matrix
-from goralx.sources import given_path
+from goralx import BadInput, Instance, Split, View
+from goralx.data import converted, given_path, open_labels, open_matrix
 
 
 @dataclass(frozen=True)
-class Npy:
+class Npy(Split):
     """Features of any number in a ``.npy`` file (N, d), float32 or float64, and labels (N,).
 
     ``path`` and ``labels`` are two files of `numpy.save`; or ``path`` is a ``.parquet`` file, whose
@@ -27,13 +26,7 @@ class Npy:
     path: str | None = None
     labels: str | None = None
     label: str | None = None
-    n_init: int | None = None
-    n_test: int | None = None
     standardize: bool = False
-    C: float = 1.0
-
-    def __post_init__(self) -> None:
-        goralx.check_split(self.n_init, self.n_test, self.C)
 
     def instance(self, rng: np.random.Generator) -> Instance:
         if self.path is None:
@@ -42,16 +35,7 @@ class Npy:
             )
         path = given_path(self.path)
         X, y = self._from_parquet(path) if path.suffix == ".parquet" else self._from_npy(path)
-        return goralx.make_instance(
-            "npy",
-            X,
-            y,
-            rng=rng,
-            n_init=self.n_init,
-            n_test=self.n_test,
-            standardize=self.standardize,
-            source=path.name,
-        )
+        return self.split("npy", X, y, rng, source=path.name)
 
     def _from_npy(self, path: Path) -> tuple[View, np.ndarray]:
         if self.label is not None:

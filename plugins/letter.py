@@ -9,7 +9,7 @@ import numpy as np
 
 import goralx
 from goralx import BadInput, Instance
-from goralx.sources import fetch_openml, find, find_openml, first_line, given_path
+from goralx.data import fetch_openml, find, find_openml, first_line, given_path
 
 ROWS, FEATURES, OPENML_ID = 20_000, 16, 6
 WAYS_OUT = (

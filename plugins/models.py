@@ -10,9 +10,7 @@ import numpy as np
 
 import goralx
 from goralx import Array, BadInput, Labelled
-from goralx.core import softmax_regression
-from goralx.core.linear_solve import NotConverged
-from goralx.core.softmax_regression import SoftmaxFit
+from goralx.core import NotConverged, SoftmaxFit, softmax_regression
 
 CAPABILITIES = frozenset({"logit_variance", "expansion", "predictor"})
 

@@ -9,8 +9,17 @@ import numpy as np
 
 import goralx
 from goralx import BadInput, Instance
-from goralx.sources import cache_folder, download_members, find, given_path, read_arrays
-from goralx.text import Encoder, TfidfSvd, TransformerCls, vectors
+from goralx.data import (
+    Encoder,
+    TfidfSvd,
+    TransformerCls,
+    cache_folder,
+    download_members,
+    find,
+    given_path,
+    read_arrays,
+    vectors,
+)
 
 URL = "https://www.cs.cornell.edu/people/pabo/movie-review-data/rt-polaritydata.tar.gz"
 FILES = {

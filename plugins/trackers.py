@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import goralx
-from goralx.tracking.mlflow import MlflowTracker
+from goralx.tracking import MlflowTracker
 
 
 class Untracked(goralx.TrackedRun):

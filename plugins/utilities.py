@@ -29,9 +29,7 @@ from goralx import (
     Reference,
     Utilities,
 )
-from goralx.core import implicit, influence
-from goralx.core.curvature import Expansion, parts, with_constant
-from goralx.core.predictions import in_double, log_softmax
+from goralx.core import Expansion, implicit, in_double, influence, log_softmax, parts, with_constant
 
 _DRAWN = 8  # candidates that kappa is worked out for where nothing depends on it
 _LABELS = 3  # of a candidate, that kappa looks at: the largest move is nearly always among them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import goralx
-from goralx.registry import registry
+from goralx.discovery import registry
 from tests.reference import GOALS, Problem
 
 

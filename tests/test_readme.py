@@ -100,7 +100,7 @@ def test_the_table_of_speeds_is_what_was_measured():
 
 
 def test_named_components_exist():
-    from goralx.registry import registry
+    from goralx.discovery import registry
 
     names = {name for _, name in registry().components}
     for row in re.findall(r"^\| (`[^|]*?`) \|", README, flags=re.MULTILINE):

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from goralx.components import Array
-from goralx.data import Instance, Rows
+from goralx.data import Array, Instance, Rows
 from goralx.errors import BadInput
 
 MAX_DRAWS = 1000

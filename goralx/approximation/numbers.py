@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from goralx.audit import agreement, correlation
-from goralx.components import Array
+from goralx.data import Array
+from goralx.learning import agreement, correlation
 
 TOP = 10
 VACUOUS = 1e-9  # relative spread below which an estimate is a constant (Remark 1)

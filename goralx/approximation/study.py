@@ -9,20 +9,21 @@ from typing import cast
 
 import numpy as np
 
-from goralx.components import (
-    Array,
+from goralx.contracts import (
+    Candidates,
+    CurvedModel,
     Goal,
     LabelOperator,
+    Model,
     PredictionGoal,
+    Reference,
     Utilities,
     UtilityEstimator,
 )
-from goralx.core.retraining import predictions
-from goralx.data import Features, Instance, Labelled, Labels
+from goralx.core import predictions_after
+from goralx.data import Array, Features, Instance, Labelled, Labels
 from goralx.errors import BadInput, Incompatible
-from goralx.goal_utility import GoalOrientedUtility, goal_reference
-from goralx.models import CurvedModel, Model
-from goralx.samples import Candidates, Reference
+from goralx.scoring import GoalOrientedUtility, goal_reference
 
 from .batches import Windows, labelling_index, labellings, of_batches, sliding_windows
 from .numbers import Comparison
@@ -161,7 +162,7 @@ class Study:
         for name, goal in self.goals.items():
             assert isinstance(goal, PredictionGoal)
             seen = self.references[name]
-            after = predictions(model.expansion(regime), seen.X, seen.log_P, changes)
+            after = predictions_after(model.expansion(regime), seen.X, seen.log_P, changes)
             tau = np.array([goal.value(log_P, seen.X, seen.y) for log_P in after])
             found[name] = tau - goal.measure(seen)
         return found

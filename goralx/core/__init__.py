@@ -1,5 +1,8 @@
 """The mathematics of goal-oriented active learning, on numpy and scipy alone.
 
+In come arrays; out go fits, utilities, leverages, retrained parameters. Knows no plugin, no
+configuration and no file, and asks nobody; whoever has a formula to work out asks here.
+
 Read in this order: ``predictions``, ``objective`` and ``newton`` (the model and its fit, Eqs 6-7),
 ``linear_solve`` (H^-1 g), ``softmax_regression`` (the fitted model that utilities ask),
 ``influence`` (what a label would be worth, Eqs 2-3); then beyond first order: ``curvature``,
@@ -32,3 +35,31 @@ not exist: H is positive definite, the answer is the pseudo-inverse's, and K = 2
 instead of two (its phi is the sigmoid's weight vector divided by the square root of 2, which is
 why softmax regression at C is the sigmoid at 2C).
 """
+
+from . import implicit, influence, softmax_regression
+from .curvature import Expansion, fisher, parts, quadratic_form, weighted_gram, with_constant
+from .linear_solve import Array, NotConverged, Solution
+from .predictions import Floats, blocks, in_double, log_softmax
+from .retraining import predictions as predictions_after
+from .softmax_regression import SoftmaxFit
+
+__all__ = [
+    "Array",
+    "Expansion",
+    "Floats",
+    "NotConverged",
+    "SoftmaxFit",
+    "Solution",
+    "blocks",
+    "fisher",
+    "implicit",
+    "in_double",
+    "influence",
+    "log_softmax",
+    "parts",
+    "predictions_after",
+    "quadratic_form",
+    "softmax_regression",
+    "weighted_gram",
+    "with_constant",
+]

@@ -1,1 +1,23 @@
-"""What a finished run says: numbers of its learning curve, and pictures."""
+"""What finished runs say: numbers of their learning curves, and pictures.
+
+In come records; out go figures in their directory. The look that all pictures share is here too.
+"""
+
+from .figures import draw, draw_pool
+from .learning_curve import aulc, labels_needed
+from .style import BLUE, CLASSES, GRID, INK, MUTED, ORANGE, plain, save
+
+__all__ = [
+    "BLUE",
+    "CLASSES",
+    "GRID",
+    "INK",
+    "MUTED",
+    "ORANGE",
+    "aulc",
+    "draw",
+    "draw_pool",
+    "labels_needed",
+    "plain",
+    "save",
+]

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goralx.components import Array
-from goralx.data import Features, Instance, Rows
-from goralx.record import read_queries, read_rounds
-from goralx.storage import read_stacked
+from goralx.data import Array, Features, Instance, Rows
+from goralx.records import read_queries, read_rounds, read_stacked
+
+from .style import BLUE, CLASSES, INK, MUTED, ORANGE, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, GRID = "#22303c", "#6b7885", "#e6eaee"
-BLUE, ORANGE = "#1f5fa8", "#d1661b"
-CLASSES = ("#3b76af", "#d97b29", "#4b9b5f", "#b04a5a", "#7d66a8", "#8a6a4f", "#c77fb0", "#7f8790")
 N_HISTOGRAMS = 4
 N_NUMBERED = 30
 """Queried samples beyond which numbers would cover one another: colour alone says the round."""
@@ -212,19 +209,6 @@ def _panels(heights: list[float]) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def plain(axes: Axes) -> None:
-    axes.grid(True, color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(MUTED)
-    axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=9)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_color(INK)
-        axis.label.set_fontsize(10)
-
-
 def _title(axes: Axes, title: str, remark: str) -> None:
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
     axes.set_title(remark, loc="right", fontsize=9, color=MUTED)
@@ -240,9 +224,3 @@ def _stretch(axes: Axes, values: Array) -> None:
     sizes = np.abs(values[np.isfinite(values) & (values != 0)])
     if len(sizes) and sizes.max() > 30 * np.median(sizes):
         axes.set_yscale("symlog", linthresh=float(np.quantile(sizes, 0.2)))
-
-
-def save(figure: Figure, directory: Path, name: str) -> None:
-    folder = directory / "figures"
-    folder.mkdir(exist_ok=True)
-    figure.savefig(folder / f"{name}.png", facecolor="white")

@@ -17,9 +17,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ..components import BatchRule, Dataset, Goal, LabelOperator, Strategy, UtilityEstimator
-from ..errors import unknown_name
-from ..models import Model
+from goralx.contracts import (
+    BatchRule,
+    Dataset,
+    Goal,
+    LabelOperator,
+    Model,
+    Strategy,
+    UtilityEstimator,
+)
+from goralx.errors import unknown_name
+
 from . import batch_rules, common, datasets, goals, label_operators, models, strategies, utilities
 from .common import Check
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..components import BatchRule
+from goralx.contracts import BatchRule
+
 from .common import Check, global_generators_unused, untouched
 from .processes import in_another_process
 from .scenario import rule_query

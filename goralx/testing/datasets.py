@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..components import Dataset
-from ..data import Instance
+from goralx.contracts import Dataset
+from goralx.data import Instance
+
 from .common import Check, global_generators_unused
 
 ROWS = ("init", "pool", "test", "dev")

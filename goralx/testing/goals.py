@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
-from ..components import Array, DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
-from ..data import Labels
+from goralx.contracts import DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
+from goralx.data import Array, Labels
+
 from .common import Check, global_generators_unused, require_array, require_close, untouched
 from .scenario import CLASSES, Predictions, candidates, predictions, saturated
 

@@ -8,8 +8,9 @@ from itertools import product
 import numpy as np
 from scipy.special import logsumexp
 
-from ..components import Array, LabelOperator
-from ..data import Labelled, Labels
+from goralx.contracts import LabelOperator
+from goralx.data import Array, Labelled, Labels
+
 from .common import Check, global_generators_unused, require_array, require_close, untouched
 from .scenario import CLASSES, candidates, predictions, saturated
 

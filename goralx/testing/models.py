@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-from ..core.linear_solve import Array
-from ..core.predictions import Floats
-from ..data import Features, Labelled
-from ..models import FittedModel, Model
+from goralx.contracts import FittedModel, Model
+from goralx.core import Array, Floats
+from goralx.data import Features, Labelled
+
 from .common import Check, require_array, require_close, untouched
 from .scenario import labelled
 

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..registry import _load_file
+from goralx.discovery import load_file
 
 
 def in_another_process(component: Any, ask: Callable[[Any], Any]) -> Any:
@@ -48,7 +48,7 @@ def answer() -> None:
     try:
         module = importlib.import_module(order["module"])
     except ModuleNotFoundError:  # a loose file, which was loaded by its path
-        module = _load_file(Path(order["file"]))
+        module = load_file(Path(order["file"]))
     cls: Any = module
     for part in order["name"].split("."):
         cls = getattr(cls, part)

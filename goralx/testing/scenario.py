@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 from scipy.special import log_softmax
 
-from ..components import Array, Query, Strategy
-from ..core import softmax_regression
-from ..data import Features, Labelled, Labels, Rows
-from ..goal_utility import Scores
-from ..samples import Candidates, Reference
+from goralx.contracts import Candidates, Query, Reference, Scores, Strategy
+from goralx.core import softmax_regression
+from goralx.data import Array, Features, Labelled, Labels, Rows
 
 CLASSES = (2, 5)
 """Numbers of classes that every check is repeated for: two are a special case in many formulae."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..components import Selection, Strategy
-from ..errors import Incompatible
+from goralx.contracts import Selection, Strategy
+from goralx.errors import Incompatible
+
 from .common import Check, global_generators_unused, untouched
 from .processes import in_another_process
 from .scenario import query

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..components import Array, LogitGoal, Utilities, UtilityEstimator
-from ..core import softmax_regression
-from ..data import Features, Labelled, Labels
-from ..samples import Candidates, Reference
+from goralx.contracts import Candidates, LogitGoal, Reference, Utilities, UtilityEstimator
+from goralx.core import softmax_regression
+from goralx.data import Array, Features, Labelled, Labels
+
 from .common import Check, global_generators_unused, require_array, require_close, untouched
 from .scenario import labelled
 

@@ -1,49 +1,21 @@
-"""Trackers are told of a run after it is on disk; whatever happens to them, the run goes on."""
+"""Who else is told of a run: MLflow, the terminal, the process that may be asked to stop.
 
-from __future__ import annotations
+In come rounds that are on disk already; nothing comes back. Whatever happens to a tracker, the run
+goes on.
+"""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from .guarded import Guarded
+from .mlflow import MlflowTracker, serve, sync
+from .progress import Progress, plain_warnings, progress_bar
+from .signals import terminable
 
-from goralx.components import TrackedRun, Tracker
-from goralx.record import RunInfo
-
-from .progress import say
-
-T = TypeVar("T")
-
-
-class Guarded(TrackedRun):
-    """A tracked run that is let go at its first error, with one line that says how to catch up."""
-
-    def __init__(self, tracker: Tracker, run: RunInfo) -> None:
-        self._tracker, self._info = tracker, run
-        self._run: TrackedRun | None = None
-
-    def start(self) -> None:
-        self._run = self._guard(lambda: self._tracker.start(self._info))
-
-    def log_round(self, row: Mapping[str, float]) -> None:
-        run = self._run
-        if run is not None:
-            self._guard(lambda: run.log_round(row))
-
-    def finish(
-        self, status: Literal["finished", "failed", "killed"], summary: Mapping[str, Any]
-    ) -> None:
-        run = self._run
-        if run is not None:
-            self._guard(lambda: run.finish(status, summary))
-
-    def _guard(self, call: Callable[[], T]) -> T | None:
-        """A tracker may raise anything: a network's, a database's or a plugin's error."""
-        try:
-            return call()
-        except Exception as error:
-            self._run = None
-            cause = " ".join(str(error).split())[:200]
-            say(
-                f"goralx: warning: tracking stopped ({type(error).__name__}: {cause}) · the run "
-                f"goes on and is recorded · `goralx sync {self._info.directory}` catches up"
-            )
-            return None
+__all__ = [
+    "Guarded",
+    "MlflowTracker",
+    "Progress",
+    "plain_warnings",
+    "progress_bar",
+    "serve",
+    "sync",
+    "terminable",
+]

@@ -20,9 +20,9 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from goralx.components import TrackedRun
+from goralx.contracts import RunInfo, TrackedRun
 from goralx.errors import BadInput
-from goralx.record import RunInfo, in_use, read_rounds, read_summary
+from goralx.records import in_use, read_info, read_rounds, read_summary
 
 from . import ui
 from .naming import metric_name, origin, parameters, summary_metrics
@@ -165,7 +165,7 @@ def sync(directory: Path, uri: str | None) -> str:
 
     Returns the run's id. Raises `BadInput` while the run still goes on.
     """
-    summary, info = read_summary(directory), RunInfo.load(directory)
+    summary, info = read_summary(directory), read_info(directory)
     if in_use(directory):
         raise BadInput(f"{directory} is still being written · sync it when the run has ended")
     options = dict(info.config.get("tracker") or {})

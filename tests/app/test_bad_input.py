@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.app.program import SHORT, call, launch
+from tests.program import SHORT, call, launch
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from goralx import cli, configuration, registry, runner
+from goralx.app import cli, configuration, runner
 from goralx.core.linear_solve import NotConverged
-from tests.app.program import SHORT, call, launch, runs
+from goralx.discovery import registry
+from tests.program import SHORT, call, launch, runs
 
 QUIET = (*SHORT, "strategy=random")
 TABLE = ("dataset=csv", "dataset.path=data.csv", "n_queries=10", "strategy=random", "tracker=csv",
@@ -91,7 +92,7 @@ def test_hydra_answers_for_itself(words, here):
 
 def test_help_lists_every_choice_and_every_option(capsys):
     text, _, config = call(capsys, "--help").out.partition("As chosen now")
-    for component in registry.registry().components.values():
+    for component in registry().components.values():
         assert re.search(rf"\b{component.name}\b", text), component
     for field in dataclasses.fields(configuration.Settings):
         assert re.search(rf"^ +{field.name}\b", text, re.MULTILINE), field.name
@@ -104,7 +105,7 @@ def test_help_lists_every_choice_and_every_option(capsys):
 @pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"], ["plugins"]], ids=" ".join)
 def test_questions_import_nothing_heavy(words, here):
     code = (
-        "import sys; from goralx.cli import main; status = main(sys.argv[1:]);"
+        "import sys; from goralx.app import main; status = main(sys.argv[1:]);"
         "print(sorted({'mlflow', 'sklearn', 'matplotlib', 'pandas'} & set(sys.modules)),"
         "file=sys.stderr); sys.exit(status)"
     )
@@ -298,7 +299,7 @@ def test_a_store_out_of_reach_is_a_warning(here, capsys):
 
 def test_plugins_lists_everything_with_what_it_is(capsys):
     lines = call(capsys, "plugins").out.splitlines()
-    components = registry.registry().components
+    components = registry().components
     assert len(lines) == len(components)
     for (group, name), component in components.items():
         (line,) = [x for x in lines if x.split()[:2] == [group, name]]
@@ -322,7 +323,7 @@ def test_plugins_show_tells_of_all_that_share_a_name(capsys):
 
 def test_plugins_speak_json(capsys):
     everything = json.loads(call(capsys, "plugins", "--json").out)
-    assert len(everything["components"]) == len(registry.registry().components)
+    assert len(everything["components"]) == len(registry().components)
     assert everything["broken"] == []
     (one,) = json.loads(call(capsys, "plugins", "show", "goal/fir", "--json").out)["components"]
     assert one["options"] == [

@@ -17,22 +17,23 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import ValidationError
 
 import goralx
-from goralx import assembly, configuration, registry
-from goralx.assembly import Run, prepare
-from goralx.configuration import node_type, plain
-from goralx.experiment import Experiment, Stop
-from goralx.registry import HOOKS, Component
-from goralx.samples import Candidates, Reference
+from goralx.app import assembly, configuration
+from goralx.app.assembly import Run, prepare
+from goralx.app.configuration import node_type, plain
+from goralx.contracts.samples import Candidates, Reference
+from goralx.discovery import HOOKS, Component, registry
+from goralx.learning.experiment import Experiment
+from goralx.learning.stopping import Stop
 
 CONF = configuration.config_folder()
 OWN = sorted(
-    (c for c in registry.registry().components.values() if c.origin == "goralx"),
+    (c for c in registry().components.values() if c.origin == "goralx"),
     key=lambda c: (c.group, c.name),
 )
 
 
 def composed(*overrides: str) -> dict:
-    configuration.register_nodes(registry.registry())
+    configuration.register_nodes(registry())
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return plain(compose("config", overrides=list(overrides)))
 
@@ -93,7 +94,7 @@ def test_the_model_has_its_own_regularisation_where_the_data_set_has_none(monkey
 
         def instance(self, rng): ...
 
-    found = registry.registry()
+    found = registry()
     extended = {**found.components, ("dataset", "plain"): Component("dataset", "plain", Plain, "x")}
     configuration.register_nodes(dataclasses.replace(found, components=extended))
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -131,7 +132,7 @@ EVERYTHING = Component("goal", "everything", Everything, "a test")
 
 def build(**options):
     components = {("goal", "everything"): EVERYTHING}
-    found = dataclasses.replace(registry.registry(), components=components)
+    found = dataclasses.replace(registry(), components=components)
     return assembly._build(found, "goal", {"name": "everything", **options})
 
 

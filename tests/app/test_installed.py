@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.program import SHORT
+from tests.program import SHORT
 
 ROOT = Path(__file__).parents[2]
 

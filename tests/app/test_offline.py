@@ -17,7 +17,7 @@ def hook(event, arguments):
         seen.append((event, str(arguments[1:])))
 sys.addaudithook(hook)
 {before}
-from goralx.cli import main
+from goralx.app import main
 status = main(sys.argv[1:])
 print("SEEN", seen)
 sys.exit(status)

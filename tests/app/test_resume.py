@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goralx import record as record_module
-from goralx import runner, storage
+from goralx.app import runner
 from goralx.errors import BadInput
-from goralx.guard import VacuousUtility
-from goralx.record import read_rounds, read_summary
-from tests.app import runs
+from goralx.records import read_rounds, read_summary, storage
+from goralx.records import record as record_module
+from goralx.scoring.guard import VacuousUtility
+from tests import runs
 
-ROOT = Path(runs.__file__).resolve().parents[2]
+ROOT = Path(runs.__file__).resolve().parents[1]
 
 
 def without_seconds(path):
@@ -78,7 +78,7 @@ class Saw:
         monkeypatch.setattr(shutil, "rmtree", self.cut(rmtree, self.half_tree))
         monkeypatch.setattr(Path, "write_text", self.cut(write_text))
         monkeypatch.setattr(Path, "mkdir", self.cut(mkdir))
-        monkeypatch.setattr(runner.figures, "draw", self.cut(lambda *a: None))
+        monkeypatch.setattr(runner.report, "draw", self.cut(lambda *a: None))
 
     def cut(self, write, half=lambda *a, **k: None):
         def writes(*args, **kwargs):
@@ -134,7 +134,7 @@ def late(round):
 def test_killed_between_any_two_writes(tmp_path, monkeypatch, strategy):
     experiment = runs.experiment(strategy=strategy, n_queries=15)
     whole = tmp_path / "whole"
-    monkeypatch.setattr(runner.figures, "draw", lambda *a: None)
+    monkeypatch.setattr(runner.report, "draw", lambda *a: None)
     runs.run(whole, experiment, observe=late)
     for k in range(1, 100):
         directory = tmp_path / str(k)
@@ -233,7 +233,7 @@ def test_another_experiment_or_no_record_is_refused(tmp_path):
 @pytest.mark.slow
 def test_kill_9_at_random_moments(tmp_path):
     whole, directory = tmp_path / "whole", tmp_path / "killed"
-    command = [sys.executable, "-m", "tests.app.runs"]
+    command = [sys.executable, "-m", "tests.runs"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([*command, str(whole)], check=True, cwd=ROOT, env=environment)
     chance = random.Random(0)

@@ -23,7 +23,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from goralx.passes import keep_freed_memory
+from goralx.contracts.passes import keep_freed_memory
 
 from .measure import Row
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import goralx
 from goralx import Candidates, GoalOrientedUtility, Labelled, Query, Reference
-from goralx.registry import registry
+from goralx.discovery import registry
 
 N_LABELLED, N_POOL, N_DEV = 50, 500, 200
 RULES = ("top", "sequential", "gumbel", "kmeanspp", "random")

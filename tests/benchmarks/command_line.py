@@ -19,8 +19,8 @@ from statistics import median
 import numpy as np
 
 import goralx
-from goralx.data import streams
-from goralx.registry import registry
+from goralx.data.seeds import streams
+from goralx.discovery import registry
 
 from .measure import Row
 

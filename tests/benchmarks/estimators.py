@@ -24,8 +24,8 @@ from threadpoolctl import threadpool_limits
 from goralx import Candidates, GoralxError, Reference
 from goralx.approximation import Study, draw, numbers
 from goralx.core.retraining import predictions
-from goralx.data import streams
-from goralx.registry import registry
+from goralx.data.seeds import streams
+from goralx.discovery import registry
 
 ESTIMATORS = ("influence", "implicit", "lookahead", "retrain")
 OPERATORS = ("oracle", "average", "max", "min", "expected")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goralx import Labelled
-from goralx.registry import registry
+from goralx.discovery import registry
 
 from .measure import Row, alternately, peak
 from .problems import Sized, letter, rt_polarity

@@ -74,7 +74,7 @@ def anonymous() -> float:
 def measure(folder: Path, size: int, where: str) -> dict[str, Any]:
     """Rounds over the first ``size`` samples, in memory or on disk; medians by step."""
     import goralx
-    from goralx.large_files import open_matrix
+    from goralx.data.large_files import open_matrix
 
     view, y = open_matrix(folder / "X.npy"), np.load(folder / "y.npy")[:size]
     drawn = np.random.default_rng(1).permutation(size)

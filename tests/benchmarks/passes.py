@@ -12,7 +12,7 @@ import numpy as np
 
 from goralx import Candidates, Reference
 from goralx.core import influence
-from goralx.registry import registry
+from goralx.discovery import registry
 
 from .measure import Row, often, peak
 from .problems import Sized, letter, rt_polarity

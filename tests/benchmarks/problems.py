@@ -15,7 +15,7 @@ import numpy as np
 
 import goralx
 from goralx import GoalOrientedUtility, Instance
-from goralx.registry import registry
+from goralx.discovery import registry
 
 
 @dataclass(frozen=True)

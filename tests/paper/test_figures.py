@@ -11,9 +11,10 @@ from scipy.integrate import trapezoid
 from scipy.stats import linregress, spearmanr
 
 import goralx
-from goralx.approximation import Comparison, Study, draw, labelling_index, labellings, numbers
+from goralx.approximation import Comparison, Study, draw, numbers
+from goralx.approximation import figures as figures
 from goralx.approximation import study as study_module
-from goralx.report import approximation_figures as figures
+from goralx.approximation.batches import labelling_index, labellings
 from tests.problems import blobs, build
 from tests.reference import GOALS, Problem
 

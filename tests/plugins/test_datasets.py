@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from goralx import BadInput
-from goralx.registry import registry
-from goralx.sources import cache_folder, download_members, fetch_openml
+from goralx.data.sources import cache_folder, download_members, fetch_openml
+from goralx.discovery import registry
 from tests.problems import build
 
 DATA = os.environ.get("GORALX_DATA")

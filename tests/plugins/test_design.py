@@ -12,8 +12,8 @@ import goralx
 import goralx.testing
 from goralx.core import curvature
 from goralx.core import softmax_regression as softmax
-from tests.app.program import SHORT, call, runs
 from tests.problems import blobs, build, experiment, instance
+from tests.program import SHORT, call, runs
 from tests.reference import Problem, predict, pseudo_inverse, with_constant
 
 GOALS = ("firatio", "aopt", "dopt")

@@ -9,8 +9,8 @@ import pytest
 
 import goralx
 from goralx.core import softmax_regression as softmax
-from tests.app.program import SHORT, call
 from tests.problems import Setting, blobs, build
+from tests.program import SHORT, call
 from tests.reference import predict, relative
 
 COSTS = {

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from goralx import BadInput, GoralxError
-from goralx.registry import registry
+from goralx.discovery import registry
 from tests.problems import build
 
 

@@ -13,8 +13,8 @@ from scipy.special import log_softmax
 
 import goralx
 from goralx.core import softmax_regression as softmax
-from tests.app.program import SHORT, call
 from tests.problems import blobs, build
+from tests.program import SHORT, call
 from tests.reference import GOALS, central_difference, predict, relative, with_constant
 
 every_goal = pytest.mark.parametrize("name", GOALS)

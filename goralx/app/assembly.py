@@ -1,0 +1,213 @@
+"""A composed configuration becomes a run: components by name, joined and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goralx.approximation import Study, StudyRun, draw
+from goralx.contracts import Goal, RunInfo, Tracker
+from goralx.data import Instance, streams
+from goralx.discovery import HOOKS, Registry, registry
+from goralx.errors import BadInput, PluginError, unknown_name
+from goralx.learning import AUDIT_REFERENCE, Audit, Auditor, Experiment, Stop
+from goralx.records import fingerprint
+from goralx.scoring import GoalOrientedUtility
+
+from .configuration import Settings, typed_options
+
+JOBS = ("learn", "approximation")
+PRECISIONS = ("single", "double")
+CEILINGS: dict[Any, bool | None] = {"auto": None, True: True, False: False}
+
+TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
+"""Groups whose choice is a tag of the run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything `goralx.app.runner` needs to know of a run."""
+
+    experiment: Experiment
+    info: RunInfo
+    tracker: Tracker
+    threads: int
+    progress: bool
+
+
+def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None) -> Run:
+    """Build a run from a resolved configuration; raises `GoralxError` and writes nothing.
+
+    What is cheap to refuse is refused before the data set is loaded.
+    """
+    _check_top_level(config)
+    found, seed = registry(), config["seed"]
+    built = {group: _build(found, group, config.get(group)) for group in HOOKS}
+    name = {group: str(config[group]["name"]) for group in HOOKS}
+    strategy = built["strategy"]
+    monitors = {goal: found.build("goal", goal) for goal in config["monitors"]}
+    monitors = {**monitors, name["goal"]: built["goal"]}
+    instance = _instance(built["dataset"], name["dataset"], config, monitors)
+    dev = instance.subset(instance.dev) if len(instance.dev) else None
+    utility = auditor = None
+    if strategy.uses_goal:
+        utility = GoalOrientedUtility(
+            built["goal"],
+            built["operator"],
+            built["utility"],
+            built["model"],
+            dev,
+            pool_y=instance.y[instance.pool],
+            first_order=found.build("utility", "influence"),
+        )
+        part = {"reference_size": AUDIT_REFERENCE} if len(instance.pool) > AUDIT_REFERENCE else {}
+        exact = found.build("utility", "retrain", part)
+        auditor = Auditor(Audit(**config["audit"]), utility, exact)
+    experiment = Experiment(
+        instance=instance,
+        model=built["model"],
+        strategy=strategy,
+        utility=utility,
+        auditor=auditor,
+        rule=built["batch"],
+        engine=built["engine"],
+        ceiling=CEILINGS[config["ceiling"]],
+        monitors=dict(sorted(monitors.items())),
+        goal=name["goal"],
+        stop=Stop(**config["stop"]),
+        **{key: config[key] for key in ("batch_size", "n_queries", "seed", "guard")},
+    )
+    tags = {
+        "goralx.fingerprint": fingerprint(_identity(config, strategy.uses_goal), instance),
+        **{f"goralx.{group}": name[group] for group in TAGGED},
+        "goralx.seed": str(seed),
+        "goralx.uses_ground_truth": str(experiment.uses_ground_truth).lower(),
+        **({"goralx.sweep": sweep} if sweep else {}),
+    }
+    title = "-".join([*(name[g] for g in ("dataset", "strategy", "goal", "operator")), f"s{seed}"])
+    info = RunInfo(directory, title, config, tags)
+    return Run(experiment, info, built["tracker"], config["threads"], config["progress"])
+
+
+def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None = None) -> StudyRun:
+    """Build a study of approximation quality (``job=approximation``), as `prepare` builds a run.
+
+    Operators and goals go by name, with their own default options unless they are the ones
+    configured as ``operator`` and ``goal``.
+    """
+    _check_top_level(config)
+    found, seed, options = registry(), config["seed"], config["approximation"]
+    nodes = {group: config[group] for group in HOOKS}
+
+    def named(group: str, name: str) -> Any:
+        own = nodes[group]
+        return _build(found, group, own if own["name"] == name else {"name": name})
+
+    estimator, model, dataset, tracker = (
+        _build(found, group, nodes[group]) for group in ("utility", "model", "dataset", "tracker")
+    )
+    goals = {name: named("goal", name) for name in [nodes["goal"]["name"], *options["goals"]]}
+    n_dev = options["n_dev"] if any(goal.reference == "dev" for goal in goals.values()) else 0
+    whole = _drawn(dataset, nodes["dataset"]["name"], seed)
+    sizes = options["n_labelled"], options["n_pool"], n_dev
+    study = Study(
+        instance=draw(whole, *sizes, streams(seed, "approximation")),
+        model=model,
+        goals=goals,
+        operators={name: named("operator", name) for name in options["operators"]},
+        estimator=estimator,
+        batch_sizes=tuple(sorted(set(options["batch_sizes"]))),
+        n_windows=options["n_windows"],
+        seed=seed,
+    )
+    chosen = {group: str(nodes[group]["name"]) for group in ("utility", "dataset")}
+    chosen = {**chosen, "goal": ",".join(goals), "operator": ",".join(study.operators)}
+    identity = {
+        "job": "approximation",
+        **{group: nodes[group] for group in ("utility", "model")},
+        **{group: _options_of(nodes[group], chosen[group]) for group in ("goal", "operator")},
+        **{key: options[key] for key in ("batch_sizes", "n_windows")},
+        "seed": seed,
+    }
+    tags = {
+        "goralx.fingerprint": fingerprint(identity, study.instance),
+        "goralx.job": "approximation",
+        **{f"goralx.{group}": name for group, name in chosen.items()},
+        "goralx.seed": str(seed),
+        "goralx.uses_ground_truth": "true",
+        **({"goralx.sweep": sweep} if sweep else {}),
+    }
+    title = f"{chosen['dataset']}-approximation-{chosen['utility']}-{chosen['goal']}-s{seed}"
+    info = RunInfo(directory, title, config, tags)
+    return StudyRun(study, tuple(options["figures"]), info, tracker, config["progress"])
+
+
+def _options_of(node: Mapping[str, Any], names: str) -> dict[str, Any]:
+    """The names that are chosen, and the options of the one that has any of its own."""
+    return {"names": names, **(node if node["name"] in names.split(",") else {})}
+
+
+def _check_top_level(config: Mapping[str, Any]) -> None:
+    for key in config:
+        if key not in Settings.__dataclass_fields__:
+            raise unknown_name("option", key, Settings.__dataclass_fields__)
+    for key, least in (("seed", 0), ("threads", 1), ("batch_size", 1), ("n_queries", 1)):
+        if config[key] < least:
+            raise BadInput(f"{key}={config[key]}; allowed: at least {least}")
+    if config["ceiling"] not in CEILINGS:
+        raise BadInput(f"ceiling={config['ceiling']}; allowed: auto, true, false")
+    if config.get("job", "learn") not in JOBS:
+        raise unknown_name("job", config["job"], JOBS)
+    if _precision(config) not in PRECISIONS:
+        raise unknown_name("precision", config["precision"], PRECISIONS)
+
+
+def _build(found: Registry, group: str, node: Any) -> Any:
+    """A component from its node."""
+    if not isinstance(node, Mapping) or "name" not in node:
+        raise BadInput(f"no {group} is chosen · available: {', '.join(found.names(group))}")
+    component = found.component(group, node["name"])
+    given = {key: value for key, value in node.items() if key != "name"}
+    return found.build(group, component.name, typed_options(component, given))
+
+
+def _instance(
+    dataset: Any, name: str, config: Mapping[str, Any], monitors: Mapping[str, Goal]
+) -> Instance:
+    """The instance, with a dev set if a monitored goal is measured on one."""
+    fraction, seed = config["dev"]["fraction"], config["seed"]
+    if not 0 < fraction < 1:
+        raise BadInput(f"dev.fraction={fraction:g}; allowed: above 0, below 1")
+    instance = _drawn(dataset, name, seed)
+    if _precision(config) == "single":
+        instance = instance.in_single()
+    if all(goal.reference != "dev" for goal in monitors.values()):
+        return instance
+    remove = config["dev"]["remove_from_pool"]
+    return instance.with_dev(fraction, streams(seed, "dev"), remove_from_pool=remove)
+
+
+def _precision(config: Mapping[str, Any]) -> str:
+    """Runs recorded before there was a choice were in double precision."""
+    return str(config.get("precision", "double"))
+
+
+def _drawn(dataset: Any, name: str, seed: int) -> Instance:
+    instance = dataset.instance(streams(seed, "instance"))
+    if not isinstance(instance, Instance):
+        raise PluginError(f"dataset '{name}' gave {type(instance).__name__}, not an Instance")
+    return instance
+
+
+def _identity(config: Mapping[str, Any], uses_goal: bool) -> dict[str, Any]:
+    """What determines the result, besides the instance (whose dev set says what ``dev`` was).
+
+    A strategy that asks no goal is indifferent to the operator, the utility and the batch rule.
+    """
+    asked = ("operator", "utility", "batch") if uses_goal else ()
+    groups = ("goal", "strategy", "model", *asked)
+    scalars = ("batch_size", "n_queries", "seed", "guard", "stop", "audit")
+    monitors = sorted({*config["monitors"], config["goal"]["name"]})
+    return {**{key: config[key] for key in (*groups, *scalars)}, "monitors": monitors}

@@ -1,0 +1,183 @@
+"""The words of the command line: ``plugins``, ``ui``, ``resume``, ``sync``, ``explain``.
+
+Each takes the words behind it and returns the exit status; what it refuses it raises.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from goralx.discovery import registry
+from goralx.errors import BadInput
+
+if TYPE_CHECKING:
+    from .assembly import Run
+
+FINISHED, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: done, broke, what the user can mend, Ctrl-C."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses in a line of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message} · see goralx --help")
+
+
+def _resume(words: list[str]) -> int:
+    """``goralx resume RUN_DIR``: go on where the run stopped, as if it never had."""
+    from . import runner
+    from .assembly import prepare
+    from .configuration import recorded
+
+    parser = Parser(prog="goralx resume", description="Go on with an interrupted run.")
+    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
+    directory = parser.parse_args(words).directory.resolve()
+    config, sweep, began_in = recorded(directory)
+    # relative paths and the store of the runs are found from where it was started
+    with chdir(began_in) if began_in else nullcontext(), threads(config):
+        if config.get("job") == "approximation":
+            study(config, directory, sweep, None)
+        else:
+            follow(prepare(config, directory, sweep), runner.resume)
+    return FINISHED
+
+
+def study(
+    config: dict[str, Any], directory: Path, sweep: str | None, hydra_files: dict[str, str] | None
+) -> None:
+    """Run a study of approximation quality, or go on with it."""
+    from goralx import approximation
+
+    from .assembly import prepare_study
+
+    made = prepare_study(config, directory, sweep)
+    with _resumable(directory):
+        summary = approximation.run(made, hydra_files)
+    print(approximation.closing_table(summary), flush=True)
+
+
+def follow(run: Run, go: Callable[..., dict[str, Any]], **more: Any) -> None:
+    from .runner import closing_table
+
+    observe = registry().observe
+    with _resumable(run.info.directory):
+        summary = go(
+            run.experiment, run.info, tracker=run.tracker, observe=observe, progress=run.progress,
+            **more,
+        )  # fmt: skip
+    print(closing_table(summary), flush=True)
+
+
+@contextmanager
+def _resumable(directory: Path) -> Iterator[None]:
+    """Where a run is interrupted, say how to go on with it."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
+        if (directory / ".hydra").is_dir():
+            say(f"interrupted · go on with: goralx resume {short(directory)}")
+        raise
+
+
+def _plugins(words: list[str]) -> int:
+    """``goralx plugins [show NAME] [--json]``."""
+    from goralx import discovery
+
+    parser = Parser(prog="goralx plugins", description="What there is, and what each can do.")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("words", nargs="*", metavar="show NAME", help="one of them, in full")
+    asked = parser.parse_args(words)
+    name = asked.words[1] if len(asked.words) == 2 else None
+    if asked.words and (name is None or asked.words[0] != "show"):
+        given = " ".join(asked.words)
+        raise BadInput(f"plugins {given} · allowed: goralx plugins, goralx plugins show NAME")
+    found = registry()
+    if asked.json:
+        print(discovery.as_json(found, name))
+    else:
+        print(discovery.show(found, name) if name else discovery.table(found))
+    return FINISHED
+
+
+def _ui(words: list[str]) -> int:
+    """``goralx ui``: MLflow's pages on this machine only, until Ctrl-C."""
+    from goralx.tracking import serve
+
+    parser = Parser(prog="goralx ui", description="MLflow's pages on this store.")
+    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--store", help="MLflow's address of it; default outputs/mlflow.db")
+    asked = parser.parse_args(words)
+    if not 1 <= asked.port <= 65535:
+        raise BadInput(f"--port {asked.port}; allowed: 1 to 65535")
+    return serve(asked.store, asked.port)
+
+
+def _sync(words: list[str]) -> int:
+    """``goralx sync RUN_DIR``: the MLflow run of a record, rebuilt."""
+    from goralx.tracking import sync
+
+    parser = Parser(prog="goralx sync", description="Rebuild the MLflow run of a run directory.")
+    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--store", help="MLflow's address of it; default the run's own")
+    asked = parser.parse_args(words)
+    print(f"MLflow run {sync(asked.directory, asked.store)}")
+    return FINISHED
+
+
+def _explain(words: list[str]) -> int:
+    """``goralx explain RUN_DIR``: why a round chose these samples."""
+    from goralx import explanation
+
+    from .assembly import prepare
+    from .configuration import recorded
+
+    parser = Parser(prog="goralx explain", description="Why a round chose these samples.")
+    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--round", type=int, help="default: the last one that queried")
+    parser.add_argument("--samples", help="how many of the batch (5), or pool ids (17,203 or 17,)")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    asked = parser.parse_args(words)
+    directory = asked.directory.resolve()
+    config, sweep, began_in = recorded(directory)
+    if config.get("job") == "approximation":
+        raise BadInput(f"{asked.directory} holds a study, which has no rounds · give a run")
+    with chdir(began_in) if began_in else nullcontext(), threads(config):
+        run = prepare(config, directory, sweep)
+        explained = explanation.explain_round(run.experiment, run.info, asked.round, asked.samples)
+    explanation.write(explained)
+    if asked.json:
+        print((explained.folder / "explanation.json").read_text(encoding="utf-8"))
+    else:
+        print(f"{explanation.table(explained)}\n\n  {short(explained.folder)}")
+    return FINISHED
+
+
+COMMANDS = {
+    "plugins": _plugins,
+    "ui": _ui,
+    "resume": _resume,
+    "sync": _sync,
+    "explain": _explain,
+}
+
+
+def say(line: str) -> None:
+    print(f"goralx: {line}", file=sys.stderr, flush=True)
+
+
+def short(path: Path) -> Path:
+    """As seen from here, if it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def threads(config: Any) -> Any:
+    """Hold linear algebra to the configured threads; what cannot be is refused later, in words."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=max(1, config.get("threads") or 1))

@@ -1,0 +1,271 @@
+"""Which one now: plugins become typed Hydra nodes, and Hydra's refusals a line each."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    OmegaConfBaseException,
+)
+
+from goralx.discovery import HOOKS, Component, Registry, registry
+from goralx.errors import BadInput, GoralxError, PluginError, unknown_name
+
+
+@dataclass
+class DevSet:
+    """The dev set, drawn only where a monitored goal is measured on one."""
+
+    fraction: float = MISSING
+    remove_from_pool: bool = MISSING
+
+
+@dataclass
+class Stopping:
+    """Early stopping; see `goralx.Stop`."""
+
+    min_gain: float | None = MISSING
+    patience: int = MISSING
+
+
+@dataclass
+class Auditing:
+    """Audits of the utilities in use; see `goralx.learning.Audit`."""
+
+    every: int | None = MISSING
+    size: int = MISSING
+    threshold: float = MISSING
+
+
+@dataclass
+class Approximation:
+    """The study of approximation quality; see `goralx.approximation`."""
+
+    n_labelled: int = MISSING
+    n_pool: int = MISSING
+    n_dev: int = MISSING
+    batch_sizes: list[int] = MISSING
+    n_windows: int | None = MISSING
+    operators: list[str] = MISSING
+    goals: list[str] = MISSING
+    figures: list[str] = MISSING
+
+
+@dataclass
+class Settings:
+    """Types of the top-level options; conf/config.yaml holds their values and meaning."""
+
+    goal: Any = MISSING
+    operator: Any = MISSING
+    strategy: Any = MISSING
+    utility: Any = MISSING
+    batch: Any = MISSING
+    model: Any = MISSING
+    dataset: Any = MISSING
+    tracker: Any = MISSING
+    engine: Any = MISSING
+    batch_size: int = MISSING
+    n_queries: int = MISSING
+    seed: int = MISSING
+    guard: str = MISSING
+    monitors: list[str] = MISSING
+    dev: DevSet = field(default_factory=DevSet)
+    stop: Stopping = field(default_factory=Stopping)
+    audit: Auditing = field(default_factory=Auditing)
+    ceiling: Any = MISSING
+    job: str = MISSING
+    approximation: Approximation = field(default_factory=Approximation)
+    precision: str = MISSING
+    threads: int = MISSING
+    progress: bool = MISSING
+
+
+def config_folder() -> Path:
+    """``conf/``: inside the package in a wheel, beside it in a checkout, from any directory."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def register_nodes(found: Registry) -> None:
+    """Make every registered component a Hydra node, so that ``goal=foo goal.alpha=3`` is typed.
+
+    A YAML file cannot extend a node of its own name: the node is ``schema/<group>/<name>``, and
+    ``<group>/<name>`` as well where there is no file.
+    """
+    store, folder = ConfigStore.instance(), config_folder()
+    store.store(name="settings", node=Settings)
+    for (group, name), component in found.components.items():
+        node = node_type(component)
+        store.store(group=f"schema/{group}", name=name, node=node)
+        if not (folder / group / f"{name}.yaml").is_file():
+            store.store(group=group, name=name, node=node)
+
+
+def node_type(component: Component) -> type:
+    """A dataclass of the component's name and fields: what may be configured, and of which type."""
+    types = field_types(component.cls)
+    if "name" in types:
+        raise PluginError(
+            f"{component.origin}: {component.group} '{component.name}' has an option called "
+            "'name', which is taken; call it otherwise"
+        )
+    fields: list[Any] = [("name", str, field(default=component.name))]
+    for f in dataclasses.fields(component.cls):
+        if not f.init:
+            continue
+        default: Any = field(default=MISSING)
+        if f.default is not NO_DEFAULT:
+            # OmegaConf takes a tuple for a list, and a dataclass refuses the mutable default
+            default = field(default=f.default)
+        elif f.default_factory is not NO_DEFAULT:
+            default = field(default_factory=f.default_factory)
+        fields.append((f.name, _node_field_type(f.name, types[f.name], default), default))
+    return make_dataclass(component.cls.__name__, fields)
+
+
+def field_types(cls: type) -> dict[str, Any]:
+    """Types of a component's options; Any where an annotation cannot be resolved while running."""
+    try:
+        hints = get_type_hints(cls)
+    except NameError:  # imported for the type checker only
+        hints = {}
+    return {f.name: hints.get(f.name, Any) for f in dataclasses.fields(cls) if f.init}
+
+
+def _node_field_type(name: str, hint: Any, default: Any) -> Any:
+    """The type as OmegaConf knows it, or Any: what it cannot check is left to the component."""
+    if get_origin(hint) is Literal:
+        hint = type(get_args(hint)[0])
+    try:
+        OmegaConf.structured(make_dataclass("Probe", [(name, hint, default)]))
+    except (OmegaConfBaseException, ValueError):
+        return Any
+    return hint
+
+
+def typed_options(component: Component, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a component, given and default, in the types that its fields declare."""
+    group, types = component.group, field_types(component.cls)
+    for key in given:
+        if key not in types:
+            raise unknown_name(f"option of {group}={component.name}:", key, types)
+    merged = OmegaConf.merge(OmegaConf.structured(node_type(component)), dict(given))
+    missing = sorted(OmegaConf.missing_keys(merged))
+    if missing:
+        wanted = " ".join(f"{group}.{key}=..." for key in missing)
+        raise BadInput(
+            f"{group}={component.name} needs a value for {', '.join(missing)} · {wanted}"
+        )
+    values = OmegaConf.to_object(merged)
+    return {k: _declared(group, k, getattr(values, k), types[k]) for k in types}
+
+
+def _declared(group: str, key: str, value: Any, hint: Any) -> Any:
+    """What OmegaConf does not know of a type: the values of a Literal, and tuples."""
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        allowed = ", ".join(str(a) for a in get_args(hint))
+        raise BadInput(f"{group}.{key}={value}; allowed: {allowed}")
+    if isinstance(value, list) and any(get_origin(h) is tuple for h in (hint, *get_args(hint))):
+        return tuple(value)
+    return value
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration, resolved, as what JSON knows: no path, no enum, no infinity."""
+    resolved = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    return {str(key): _plain(value) for key, value in cast(dict[Any, Any], resolved).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    odd = isinstance(value, Path) or (isinstance(value, float) and not math.isfinite(value))
+    return str(value) if odd else value
+
+
+def names(group: str) -> list[str]:
+    """What can be chosen in a configuration group, registered or in a file of conf/."""
+    files = (path.stem for path in (config_folder() / group).glob("*.yaml"))
+    return sorted({*files, *registry().names(group)})
+
+
+def hydra_files(config: DictConfig) -> dict[str, str]:
+    """``.hydra/`` of a run: what was composed, from which overrides, where, and by which Hydra."""
+    kept = ["mode", "overrides", "runtime", "run", "sweep", "job"]
+    hydra = OmegaConf.masked_copy(cast(DictConfig, HydraConfig.get()), kept)
+    hydra.sweep.dir, hydra.run.dir = str(hydra.sweep.dir), hydra.runtime.output_dir
+    return {
+        "config.yaml": OmegaConf.to_yaml(config, resolve=True),
+        "hydra.yaml": OmegaConf.to_yaml({"hydra": hydra}),
+        "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
+    }
+
+
+def recorded(directory: Path) -> tuple[dict[str, Any], str | None, Path | None]:
+    """Of a run: its configuration, its sweep if any, and where it was started if that is there."""
+    files = [directory / ".hydra" / name for name in ("config.yaml", "hydra.yaml")]
+    for file in files:
+        if not file.is_file():
+            raise BadInput(f"{directory} holds no run, or not a whole one · {file} is missing")
+    config, hydra = (cast(DictConfig, OmegaConf.load(file)) for file in files)
+    sweep = Path(hydra.hydra.sweep.dir).name if hydra.hydra.mode == "MULTIRUN" else None
+    began_in = Path(hydra.hydra.runtime.cwd)
+    return plain(config), sweep, began_in if began_in.is_dir() else None
+
+
+KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+
+
+def explain(error: Exception) -> GoralxError:
+    """What Hydra or OmegaConf refused, in one line with the names that exist."""
+    first = _one_line(str(error).split("\n")[0])
+    if isinstance(error, OverrideParseException):
+        problem = first.removeprefix(f"Error parsing override '{error.override}'").strip()
+        return BadInput(f"{error.override} · {problem} · put it in quotes if it is text")
+    if first.startswith("Ambiguous value for argument "):
+        given = first.removeprefix("Ambiguous value for argument ").strip("'")
+        return BadInput(f"{given} · one value, or several with -m, or a list in brackets: [a,b]")
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        return unknown_name(group, name, error.options, registry().hint() if group in HOOKS else "")
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OmegaConfBaseException):
+        cause = cause.__cause__
+    if cause is None:
+        return BadInput(_one_line(str(error)))
+    for words in ("Error merging override ", "Could not override "):
+        first = first.removeprefix(words).strip("'.")
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        *parents, key = first.split("=")[0].lstrip("+~").split(".")
+        known = list(cause.parent_node) if isinstance(cause.parent_node, DictConfig) else []
+        chosen = f"={cause.parent_node['name']}" if "name" in known else ""
+        where = f"option of {'.'.join(parents)}{chosen}:" if parents else "option"
+        return unknown_name(where, key, [k for k in known if k not in ("name", "hydra")])
+    problem = _one_line(str(cause.msg).split("\n")[0])
+    kind = problem.rpartition(" could not be converted to ")[2]
+    if kind in KINDS:
+        problem = f"expected {KINDS[kind]}"
+    elif "is not a valid bool" in problem:
+        problem = f"expected {KINDS['Boolean']}"
+    elif "is not a ListConfig" in problem:
+        problem = "expected a list in brackets: [a,b]"
+    return BadInput(f"{first} · {problem}" if first != problem else problem)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,248 @@
+"""A run from beginning to end: each round is recorded on disk, then tracked, then shown.
+
+    for round in experiment.rounds():
+        observe -> record -> tracker -> progress bar
+
+What ends it early (an error, Ctrl-C, SIGTERM) is noted in the record and raised again; `resume`
+goes on from there, and from a hard kill too, and ends bit for bit where the whole run would have.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from goralx import report
+from goralx.contracts import Round, RunInfo, Tracker
+from goralx.data import Array
+from goralx.errors import BadInput
+from goralx.learning import Experiment
+from goralx.records import Record, read_rounds, read_summary, versions
+from goralx.tracking import Guarded, Progress, plain_warnings, progress_bar, terminable
+
+SHARES = (0.80, 0.90, 0.95)
+"""Of the full-pool accuracy: thresholds whose price in labels the summary states."""
+
+
+Observe = Callable[[Round], Mapping[str, float]]
+Clock = Callable[[], float]
+
+
+def run(
+    experiment: Experiment,
+    info: RunInfo,
+    *,
+    hydra_files: Mapping[str, str],
+    tracker: Tracker,
+    observe: Observe,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Run the experiment into ``info.directory``; returns the summary, which is ``summary.json``.
+
+    ``observe`` gives further metrics of a round (`goralx.discovery.Registry.observe`);
+    ``hydra_files`` are the texts of ``.hydra/``. Nothing is written before the first round has
+    come through, so that what is refused there leaves nothing behind.
+    """
+    record, clock = Record(info.directory, experiment.instance), _clock()
+    with _session(experiment, info, 0, progress) as bar:
+        rows = _rows(experiment.rounds(), observe, clock)
+        first = next(rows)
+        with record.hold():
+            identity = _identity(experiment, info)
+            record.create(hydra_files, {"status": "running", **identity})
+            rows = chain([first], rows)
+            return _follow(experiment, record, rows, Guarded(tracker, info), bar, clock, identity)
+
+
+def resume(
+    experiment: Experiment,
+    info: RunInfo,
+    *,
+    tracker: Tracker,
+    observe: Observe,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Go on with the run whose record ``info.directory`` holds; of a finished one, only tracking.
+
+    Raises `BadInput` if there is no record, or it is of another experiment or other data.
+    """
+    record, identity = Record(info.directory, experiment.instance), _identity(experiment, info)
+    if not (info.directory / ".hydra").is_dir():
+        raise BadInput(f"{info.directory} holds no run · give a run's directory, or run anew")
+    with record.hold():
+        begun = (info.directory / "summary.json").exists()  # a kill may have come before it
+        given = read_summary(info.directory) if begun else {"status": "running", **identity}
+        if given["fingerprint"] != identity["fingerprint"]:
+            raise BadInput(
+                f"{info.directory} is the record of other options or other data (fingerprints "
+                "differ) · resume with what it was begun with, or run anew"
+            )
+        tracked = Guarded(tracker, info)
+        if given["status"] == "finished":
+            tracked.start()
+            tracked.finish("finished", given)
+            return given
+        identity["started"] = given["started"]
+        checkpoint = record.rewind()
+        record.begin({"status": "running", **identity})
+        done = 0 if checkpoint is None else len(checkpoint.rows) - len(experiment.instance.init)
+        clock = _clock(float(read_rounds(info.directory).get("seconds/total", np.zeros(1))[-1]))
+        with _session(experiment, info, done, progress) as bar:
+            rows = _rows(experiment.rounds(checkpoint), observe, clock)
+            return _follow(experiment, record, rows, tracked, bar, clock, identity)
+
+
+def closing_table(summary: Mapping[str, Any]) -> str:
+    """What a run came to, as a few aligned lines."""
+    needed, seconds = summary["labels_needed"], summary["seconds"]
+    shares = " / ".join(share.rstrip("%") for share in needed)
+    prices = " / ".join("not reached" if n is None else str(n) for n in needed.values())
+    full, n_init = summary["full_pool_accuracy"], summary["n_init"]
+    if full is None:
+        ceiling, prices, of_what = "the whole pool was not fit", "unknown", "ceiling=true fits it"
+    else:
+        ceiling, of_what = f"full pool {full:.4f}", "of the full-pool accuracy, and staying there"
+    reach = f"{n_init} to {n_init + summary['n_queries']} labels"
+    parts = f"fit {seconds['fit']:.1f}, score {seconds['score']:.1f}"
+    lines = [
+        ("final accuracy", f"{summary['accuracy']:.4f}", ceiling),
+        ("AULC", f"{summary['aulc']:.4f}", f"mean accuracy over {reach}"),
+        (f"labels for {shares} %", prices, of_what),
+        ("dev labels used", str(summary["dev_labels_used"]), "on top"),
+        ("time", f"{seconds['total']:.1f} s", parts),
+        ("record", summary["directory"], ""),
+        ("curves", _curves(summary), ""),
+    ]
+    if summary["uses_ground_truth"]:
+        lines.insert(4, ("ground truth", "used", "an upper bound, not a practical strategy"))
+    left, middle = (max(len(line[i]) for line in lines[:-2]) for i in (0, 1))
+    table = [f"  {a:<{left}}  {b:<{middle}}  {c}".rstrip() for a, b, c in lines]
+    return "\n".join([summary["name"], *table])
+
+
+def _curves(summary: Mapping[str, Any]) -> str:
+    """Where a run's curves are looked at: MLflow's pages if it was told, else the pictures."""
+    tracked = summary["config"].get("tracker", {}).get("name") == "mlflow"
+    return "goralx ui" if tracked else str(Path(summary["directory"]) / "figures")
+
+
+def _clock(elapsed: float = 0.0) -> Clock:
+    """Seconds that the run has taken, which go on over an interruption."""
+    began = time.perf_counter() - elapsed
+    return lambda: time.perf_counter() - began
+
+
+@contextmanager
+def _session(experiment: Experiment, info: RunInfo, done: int, shown: bool) -> Iterator[Progress]:
+    bar = progress_bar(info.name, experiment.goal, experiment.budget, done, shown)
+    with terminable(), plain_warnings(), bar as shown_bar:
+        yield shown_bar
+
+
+def _rows(
+    rounds: Iterable[Round], observe: Observe, clock: Clock
+) -> Iterator[tuple[Round, dict[str, float]]]:
+    """Each round with its row of ``rounds.csv``."""
+    for round in rounds:
+        extra = observe(round)
+        head = {"round": round.index, "n_labelled": round.n_labelled}
+        yield round, {**head, **round.metrics, "seconds/total": clock(), **extra}
+
+
+def _follow(
+    experiment: Experiment,
+    record: Record,
+    rows: Iterable[tuple[Round, Mapping[str, float]]],
+    tracked: Guarded,
+    bar: Progress,
+    clock: Clock,
+    identity: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Record, track and show every round; put down how it ended, whatever ends it."""
+    n_init, goal = len(experiment.instance.init), f"goal/{experiment.goal}"
+    try:
+        bar.note("opening the tracking store")
+        tracked.start()
+        for round, row in rows:
+            record.append(round, row)
+            tracked.log_round(row)
+            bar.show(round.n_labelled - n_init, row["test/accuracy"], row[goal])
+        curve = read_rounds(record.directory)
+        record.consolidate()
+        bar.note("fitting the whole pool")
+        results = _results(curve, experiment.full_pool_accuracy())
+        bar.note("drawing")
+        _draw(experiment, record, results)
+        bar.show(results["n_queries"], results["accuracy"], float(curve[goal][-1]))
+        results["seconds"]["total"] = clock()
+        summary = {"status": "finished", **results, **identity}
+        record.write_summary(summary)
+    except BaseException as error:
+        status: Literal["failed", "killed"] = "failed" if isinstance(error, Exception) else "killed"
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        broken = {"status": status, "error": cause, "seconds": {"total": clock()}, **identity}
+        try:
+            record.write_summary(broken)
+        finally:
+            tracked.finish(status, broken)
+        raise
+    tracked.finish("finished", summary)
+    return summary
+
+
+def _results(rounds: Mapping[str, Array], full: float | None) -> dict[str, Any]:
+    """The numbers of ``summary.json`` that a finished run's curve gives."""
+    n, accuracy = rounds["n_labelled"], rounds["test/accuracy"]
+    goals = {name: v for name, v in rounds.items() if name.startswith("goal/")}
+    seconds = {name: float(rounds[f"seconds/{name}"].sum()) for name in ("fit", "score")}
+
+    def needed(share: float) -> int | None:
+        return None if full is None else report.labels_needed(n, accuracy, share * full)
+
+    return {
+        "accuracy": float(accuracy[-1]),
+        "log_loss": float(rounds["test/log_loss"][-1]),
+        "aulc": report.aulc(n, accuracy),
+        "full_pool_accuracy": full,
+        "labels_needed": {f"{share:.0%}": needed(share) for share in SHARES},
+        "goals": {name.removeprefix("goal/"): float(v[-1]) for name, v in goals.items()},
+        "n_init": int(n[0]),
+        "n_queries": int(n[-1] - n[0]),
+        "seconds": {"total": float("nan"), **seconds},
+    }
+
+
+def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
+    """What ``summary.json`` says of a run however it ends."""
+    utility = experiment.utility
+    asks_dev = (
+        experiment.strategy.uses_goal and utility is not None and utility.goal.reference == "dev"
+    )
+    return {
+        "name": info.name,
+        "directory": str(info.directory),
+        "started": datetime.now(UTC).isoformat(),
+        "fingerprint": info.tags["goralx.fingerprint"],
+        "dev_labels_used": len(experiment.instance.dev) if asks_dev else 0,
+        "uses_ground_truth": experiment.uses_ground_truth,
+        "versions": versions(),
+        "tags": dict(info.tags),
+        "config": dict(info.config),
+    }
+
+
+def _draw(experiment: Experiment, record: Record, results: Mapping[str, Any]) -> None:
+    instance, checkpoint = experiment.instance, record.checkpoint()
+    assert checkpoint is not None
+    report.draw(record.directory, experiment.goal, results)
+    if instance.X.shape[1] == 2:
+        fitted_on = instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
+        model = experiment.model.restore(fitted_on, instance.n_classes, checkpoint.model)
+        report.draw_pool(record.directory, instance, model.log_proba)

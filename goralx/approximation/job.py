@@ -1,0 +1,229 @@
+"""A study of approximation quality from beginning to end: retrained, recorded, tracked, drawn.
+
+What ends it early leaves the finished blocks (`goralx.approximation_record`); `run` in the same
+directory, or `goralx resume`, goes on from them and ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from goralx.contracts import RunInfo, Tracker
+from goralx.errors import BadInput
+from goralx.records import Record, read_summary, versions
+from goralx.tracking import Guarded, plain_warnings, terminable
+
+from .figures import KINDS
+from .figures import draw as draw_figures
+from .numbers import numbers
+from .record import gathered, keep, kept, write_numbers
+from .study import Study
+
+METRICS = ("pearson", "spearman", "slope", "rmse_over_sd", "overlap", "actual_sd")
+"""Columns of the table that trackers are told of, as approx/<goal>/<operator>/<b>/<column>."""
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """Everything needed to run a study; ``figures`` are kinds of pictures."""
+
+    study: Study
+    figures: tuple[str, ...]
+    info: RunInfo
+    tracker: Tracker
+    progress: bool
+
+    def __post_init__(self) -> None:
+        for kind in self.figures:
+            if kind not in KINDS:
+                known = ", ".join(KINDS)
+                raise BadInput(f"approximation.figures: '{kind}' · available: {known}")
+
+
+def run(made: StudyRun, hydra_files: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Run the study, or go on with it where its directory holds a part; returns ``summary.json``.
+
+    ``hydra_files`` are the texts of ``.hydra/``, None to go on only. What is refused while the
+    model is fitted and the utilities are estimated leaves nothing behind. Raises `BadInput` where
+    the directory holds another run.
+    """
+    study, info = made.study, made.info
+    record = Record(info.directory, study.instance)
+    identity = _identity(study, info)
+    _check_directory(info, identity, hydra_files is None)
+    _ = study.estimates
+    with terminable(), plain_warnings(), record.hold():
+        given: dict[str, Any] = {}
+        if (info.directory / "summary.json").exists():
+            given = read_summary(info.directory)
+            identity["started"] = given["started"]
+        elif hydra_files is not None:
+            record.create(hydra_files, {"status": "running", **identity})
+        tracked = Guarded(made.tracker, info)
+        if given.get("status") == "finished":
+            tracked.start()
+            tracked.finish("finished", given)
+            return given
+        record.begin({"status": "running", **identity})
+        earlier = float((given.get("seconds") or {}).get("total") or 0.0)
+        return _follow(made, record, tracked, identity, time.perf_counter() - earlier)
+
+
+def closing_table(summary: Mapping[str, Any]) -> str:
+    """The numbers as a few aligned lines."""
+    columns = ("goal", "operator", "batch_size", *METRICS)
+    head = [
+        "goal",
+        "operator",
+        "b",
+        "Pearson",
+        "Spearman",
+        "slope",
+        "RMSE/sd",
+        "top 10",
+        "sd of actual",
+    ]
+    lines = [[_shown(row[c]) for c in columns] for row in summary["numbers"]]
+    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+    table = [
+        "  " + "  ".join(_aligned(i, text, w) for i, (text, w) in enumerate(zip(line, widths)))
+        for line in [head, *lines]
+    ]
+    seconds = summary["seconds"]
+    last = [
+        f"  {summary['n_retrained']:,} retrainings in {seconds['retrain']:.1f} s, "
+        f"{seconds['total']:.1f} s in all",
+        f"  record  {summary['directory']}",
+    ]
+    return "\n".join([summary["name"], *(line.rstrip() for line in table), *last])
+
+
+def _aligned(column: int, text: str, width: int) -> str:
+    return text.ljust(width) if column < 2 else text.rjust(width)
+
+
+def _shown(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "constant"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _check_directory(info: RunInfo, identity: Mapping[str, Any], resumed: bool) -> None:
+    """Refuse a directory that holds another run, or, to go on, none."""
+    if resumed and not (info.directory / ".hydra").is_dir():
+        raise BadInput(f"{info.directory} holds no run · give a run's directory, or run anew")
+    if not (info.directory / "summary.json").exists():
+        return
+    if read_summary(info.directory)["fingerprint"] != identity["fingerprint"]:
+        raise BadInput(
+            f"{info.directory} is the record of other options or other data (fingerprints differ) "
+            "· give another directory, or what it was begun with"
+        )
+
+
+def _identity(study: Study, info: RunInfo) -> dict[str, Any]:
+    """What ``summary.json`` says however the study ends."""
+    return {
+        "job": "approximation",
+        "name": info.name,
+        "directory": str(info.directory),
+        "started": datetime.now(UTC).isoformat(),
+        "fingerprint": info.tags["goralx.fingerprint"],
+        "n_labelled": len(study.instance.init),
+        "dev_labels_used": len(study.instance.dev),
+        "uses_ground_truth": True,
+        "versions": versions(),
+        "tags": dict(info.tags),
+        "config": dict(info.config),
+    }
+
+
+def _follow(
+    made: StudyRun, record: Record, tracked: Guarded, identity: Mapping[str, Any], began: float
+) -> dict[str, Any]:
+    """Retrain what is not done yet, sum up, draw; put down how it ended, whatever ends it."""
+    study, directory = made.study, record.directory
+    try:
+        tracked.start()
+        _retrain(study, made.info, made.progress)
+        actual, seconds = gathered(study, directory)
+        comparisons = study.comparisons(actual)
+        rows = [numbers(comparison) for comparison in comparisons]
+        write_numbers(directory, rows)
+        draw_figures(directory, made.figures, comparisons, made.info.name)
+        blocks = list(study.blocks())
+        summary = {
+            "status": "finished",
+            "n_retrained": sum(study.n_retrained(block) for block in blocks),
+            "seconds": {"retrain": seconds, "total": time.perf_counter() - began},
+            "numbers": rows,
+            "metrics": {**_metrics(rows), **_trust(study)},
+            **identity,
+        }
+        record.write_summary(summary)
+    except BaseException as error:
+        status: Literal["failed", "killed"] = "failed" if isinstance(error, Exception) else "killed"
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        total = {"total": time.perf_counter() - began}
+        broken = {"status": status, "error": cause, "seconds": total, **identity}
+        try:
+            record.write_summary(broken)
+        finally:
+            tracked.finish(status, broken)
+        raise
+    tracked.finish("finished", summary)
+    return summary
+
+
+def _retrain(study: Study, info: RunInfo, shown: bool) -> None:
+    """Every block that is not on disk yet."""
+    blocks, found = list(study.blocks()), kept(info.directory, study)
+    total, done = (sum(study.n_retrained(block) for block in some) for some in (blocks, found))
+    with _bar(info.name, total, done, shown) as bar:
+        for block in blocks:
+            if block in found:
+                continue
+            began = time.perf_counter()
+            utilities = study.actual(block)
+            keep(info.directory, block, utilities, time.perf_counter() - began)
+            bar.set_postfix_str(f"batches of {block.batch_size}", refresh=False)
+            bar.update(study.n_retrained(block))
+
+
+@contextmanager
+def _bar(name: str, total: int, done: int, shown: bool) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    pace = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(
+        total=total, initial=done, desc=name, unit=" refits", disable=not shown, mininterval=pace,
+        unit_scale=True, dynamic_ncols=True, file=sys.stderr,
+    ) as bar:  # fmt: skip
+        yield bar
+
+
+def _metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
+    return {
+        f"approx/{row['goal']}/{row['operator']}/{row['batch_size']}/{column}": row[column]
+        for row in rows
+        for column in METRICS
+    }
+
+
+def _trust(study: Study) -> dict[str, float]:
+    """Quantiles of kappa over the pool, where the estimator works it out."""
+    return {
+        f"approx/{goal}/kappa_q{round(100 * q):03d}": float(np.quantile(estimate.trust, q))
+        for goal, estimate in study.estimates.items()
+        if estimate.trust is not None
+        for q in (0.5, 0.95, 1.0)
+    }

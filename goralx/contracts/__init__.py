@@ -1,0 +1,61 @@
+"""What a component must say, and what it is told.
+
+Goals, label operators, estimators, strategies, batch rules, models, data sets, trackers and
+engines, each a class to extend or a protocol to answer; and the values that travel between them:
+samples seen through a model, scores, selections, rounds. Asks the data and the mathematics. Plugins
+are written against it, all that follows is written in terms of it.
+"""
+
+from .datasets import Dataset
+from .estimators import Direction, FirstOrderEstimator, Utilities, UtilityEstimator
+from .goals import DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
+from .hookspecs import hookimpl, plugin_manager
+from .models import CurvedModel, FittedModel, Model, TravellingModel
+from .operators import LabelOperator
+from .passes import HERE, Engine, Local, Portable, Predictor, keep_freed_memory, pieces_of
+from .rounds import Checkpoint, Round
+from .runs import RunInfo, TrackedRun, Tracker
+from .samples import Candidates, Reference
+from .scores import Scorer, Scores
+from .strategies import BatchRule, Query, Selection, Strategy, top_b
+
+__all__ = [
+    "HERE",
+    "BatchRule",
+    "Candidates",
+    "Checkpoint",
+    "CurvedModel",
+    "Dataset",
+    "DesignGoal",
+    "Direction",
+    "Engine",
+    "FirstOrderEstimator",
+    "FittedModel",
+    "Goal",
+    "LabelOperator",
+    "Local",
+    "LogitGoal",
+    "Model",
+    "Portable",
+    "PredictionGoal",
+    "Predictor",
+    "Query",
+    "Reference",
+    "Round",
+    "RunInfo",
+    "Scorer",
+    "Scores",
+    "Selection",
+    "Strategy",
+    "TrackedRun",
+    "Tracker",
+    "TravellingModel",
+    "Utilities",
+    "UtilityEstimator",
+    "has_logit_hessian",
+    "hookimpl",
+    "keep_freed_memory",
+    "pieces_of",
+    "plugin_manager",
+    "top_b",
+]

@@ -1,0 +1,54 @@
+"""What a round tells, and what the next one depends on: the loop's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from goralx.core import Array, Floats
+from goralx.data import Labels, Rows
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What going on needs after ``round``: ids in order, the last fit, the generator's state.
+
+    ``rows`` are all labelled source rows, the first ``n_fitted`` of which ``model`` was fit on;
+    ``predicted`` and ``tau`` are what the next round's realised change is held against; ``warned``
+    are the names of what has been warned of and is not to be said again.
+    """
+
+    round: int
+    rows: Rows
+    n_fitted: int
+    model: Mapping[str, Array]
+    rng_state: Mapping[str, Any]
+    predicted: float
+    tau: float
+    idle: int
+    done: bool
+    warned: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round's facts. Ids are row numbers in the source data set.
+
+    ``metrics`` has the same names in every round of a run, NaN where there is nothing to say.
+    ``pool_ids`` (N,) are the candidates and ``utility`` (N,) what they were worth, if the strategy
+    asked. ``queried`` (b,) were sent to the oracle, whose answers are ``labels``; empty in the last
+    round, which only measures.
+    """
+
+    index: int
+    n_labelled: int
+    metrics: Mapping[str, float]
+    pool_ids: Rows
+    utility: Floats | None
+    queried: Rows
+    labels: Labels
+    queried_utility: Floats
+    theta: Array
+    last: bool
+    checkpoint: Checkpoint = field(repr=False)

@@ -1,0 +1,41 @@
+"""What is told of a run to whoever follows it, and the contract of who does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Which run this is: where it is kept, its resolved configuration, and the tags it goes by."""
+
+    directory: Path
+    name: str
+    config: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+class TrackedRun(ABC):
+    """One run as a tracker follows it: told after each round is on disk, and how it ended."""
+
+    @abstractmethod
+    def log_round(self, row: Mapping[str, float]) -> None:
+        """A row of ``rounds.csv``; its step is ``row["n_labelled"]``, NaN means nothing to say."""
+
+    @abstractmethod
+    def finish(
+        self, status: Literal["finished", "failed", "killed"], summary: Mapping[str, Any]
+    ) -> None:
+        """The record is complete on disk; ``summary`` is ``summary.json``."""
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """Somebody else who is told of a run; the record on disk does not depend on any."""
+
+    def start(self, run: RunInfo) -> TrackedRun:
+        """Begin to follow a run, or take up one that is resumed (``run.directory`` is known)."""

@@ -1,0 +1,201 @@
+"""Samples as components see them: through one fitted model, worked out when first read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from typing import cast
+
+import numpy as np
+
+from goralx.core import Array, Floats, influence
+from goralx.data import Features, Labelled, Labels, Rows, blocks, part
+
+from .models import CurvedModel, FittedModel, TravellingModel
+from .passes import HERE, Engine, Measured, Predictor, Seen, Sloped, Survey, pieces_of
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Samples seen through one fitted model: X (M, d), labels or None, and the predictions.
+
+    X may be a `View` of a file. ``asked`` are goals that will be measured here, ``slope_of`` the
+    one whose gradient will be asked for: those that are separable are worked out in the one pass
+    over X that gives the predictions, by ``engine``.
+    """
+
+    model: FittedModel
+    X: Features
+    y: Labels | None = None
+    asked: tuple[Measured, ...] = ()
+    slope_of: Sloped | None = None
+    engine: Engine = HERE
+
+    @cached_property
+    def log_P(self) -> Floats:
+        """log P(y | x), (M, K), in the precision of X."""
+        log_P = self._survey((), None, keep=True)
+        assert log_P is not None
+        return log_P
+
+    def value(self, goal: Measured) -> float:
+        """tau here, worked out once however many ask."""
+        if not goal.separable:
+            return goal.value(self.log_P, self.X, self.y)
+        if id(goal) not in self._found:
+            self._look(goal, self.slope_of)
+        return self._found[id(goal)][1]
+
+    def pulled(self, goal: Sloped) -> Array:
+        """Gradient of tau with respect to the model's parameters, in their shape."""
+        if not goal.separable:
+            return self.pull(self.gradient(goal)[1])
+        if id(goal) not in self._found or self._found[id(goal)][2] is None:
+            self._look(goal, goal)
+        pulled = self._found[id(goal)][2]
+        assert pulled is not None
+        return pulled
+
+    def gradient(self, goal: Sloped) -> tuple[float, Floats]:
+        """tau here and its logit gradient (M, K), worked out once however many ask."""
+        if id(goal) not in self._gradients:
+            found = goal.value_and_logit_gradient(self.log_P, self.X, self.y)
+            self._gradients[id(goal)] = (goal, *found)
+        return self._gradients[id(goal)][1:]
+
+    def pull(self, G: Floats) -> Array:
+        """The model's pullback of a logit gradient (M, K), summed block by block."""
+        cut = blocks(len(self.X))
+        total = self.model.pullback(self.X[cut[0]], G[cut[0]])
+        for block in cut[1:]:
+            total = total + self.model.pullback(self.X[block], G[block])
+        return total
+
+    def _look(self, goal: Measured, slope_of: Sloped | None) -> None:
+        """Measure a goal, and in the same pass whatever else is known to be asked for."""
+        goals = {id(g): g for g in self.asked if g.separable and id(g) not in self._found}
+        goals[id(goal)] = goal
+        self._survey(tuple(goals.values()), slope_of, keep=not self.engine.remote)
+
+    def _survey(
+        self, goals: tuple[Measured, ...], slope_of: Sloped | None, *, keep: bool
+    ) -> Floats | None:
+        """One pass over the samples; what it finds is kept, log P is returned if it was asked."""
+        M, engine, known = len(self.X), self.engine, self.__dict__.get("log_P")
+        keep = keep and known is None
+        model: Predictor = self.model
+        if engine.remote:
+            model = cast(TravellingModel, self.model).predictor
+        own = slope_of if any(goal is slope_of for goal in goals) else None
+        survey = Survey(model, goals, own, keep)
+        samples = Seen(self.X, self.y, known)
+        log_P = None
+        values, slope, start = [0.0] * len(goals), None, 0
+        pieces = [samples.part(piece) for piece in pieces_of(M, engine)]
+        for found in chain.from_iterable(engine.map(survey, pieces, "measuring")):
+            shares = [found.size / M if g.reduction == "mean" else 1.0 for g in goals]
+            values = [t + w * v for t, w, v in zip(values, shares, found.values)]
+            if found.pulled is not None:
+                pulled = found.pulled * shares[[g is own for g in goals].index(True)]
+                slope = pulled if slope is None else slope + pulled
+            if found.log_P is not None:
+                if log_P is None:
+                    log_P = np.empty((self.model.n_classes, M), found.log_P.dtype).T
+                log_P[start : start + found.size] = found.log_P
+            start += found.size
+        for goal, value in zip(goals, values):
+            self._found[id(goal)] = (goal, value, slope if goal is own else None)
+        if log_P is not None:
+            self.__dict__["log_P"] = log_P
+        return log_P
+
+    @cached_property
+    def _found(self) -> dict[int, tuple[Measured, float, Array | None]]:
+        return {}
+
+    @cached_property
+    def _gradients(self) -> dict[int, tuple[Sloped, float, Floats]]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The pool samples that may be queried now, N of the M in the initial pool.
+
+    ``pool`` is the initial pool, ``rows`` (N,) its rows that are still unlabelled, ``labelled``
+    what the model was fit on, ``progress`` in [0, 1] how much of the budget is spent.
+    """
+
+    pool: Reference
+    rows: Rows
+    labelled: Labelled
+    progress: float
+    random_state: int = 0
+
+    @property
+    def model(self) -> FittedModel:
+        return self.pool.model
+
+    @cached_property
+    def X(self) -> Features:
+        """Features (N, d)."""
+        features: Features = part(self.pool.X, self.rows)
+        return features
+
+    @cached_property
+    def log_P(self) -> Floats:
+        """log P(y | x), (N, K)."""
+        return taken(self.pool.log_P, self.rows)
+
+    def first_order(self, v: Array, penalty: float = 0.0) -> Floats:
+        """U (N, K), to first order, where one more sample moves the parameters along v (Eqs 2-3).
+
+        ``penalty`` as in `influence.utilities`. Block by block; the pool is never copied.
+        """
+        if not (self.rows[1:] >= self.rows[:-1]).all():
+            order = np.argsort(self.rows, kind="stable")
+            return taken(self.subset(order).first_order(v, penalty), np.argsort(order))
+        cut = blocks(len(self.pool.X))
+        edges = np.searchsorted(self.rows, [*(block.start for block in cut), len(self.pool.X)])
+        U = np.empty((self.model.n_classes, len(self)), self.log_P.dtype).T
+
+        def score(i: int) -> None:
+            inside = slice(edges[i], edges[i + 1])
+            S = self._pushed(self.rows[inside], cut[i], v)
+            influence.utilities(np.exp(self.log_P[inside]), S, penalty, out=U[inside])
+
+        occupied = [i for i in range(len(cut)) if edges[i] < edges[i + 1]]
+        for _ in self.pool.engine.map(score, occupied, "scoring"):
+            pass
+        return U
+
+    def _pushed(self, rows: Rows, block: slice, v: Array) -> Floats:
+        """The model's pushforward of v at some rows (n,) of a block of the pool: (n, K)."""
+        X, model, size = self.pool.X, self.model, block.stop - block.start
+        if 2 * len(rows) < size or X.shape[1] < model.n_classes:  # the less is gathered
+            return model.pushforward(X[rows], v)
+        S = model.pushforward(X[block], v)
+        return S if len(rows) == size else taken(S, rows - block.start)
+
+    def subset(self, positions: Rows) -> Candidates:
+        """Only the candidates at these positions."""
+        return replace(self, rows=self.rows[positions])
+
+    def inserted(self, position: int, label: int | None, regime: str) -> Candidates:
+        """The others, seen through the model as it would be were this one labelled so.
+
+        Asks "expansion" of the model. ``labelled`` stays: made-up labels are nobody's.
+        """
+        x = self.pool.X[self.rows[position]]
+        model = cast(CurvedModel, self.model).inserted(x, label, regime)
+        pool = replace(self.pool, model=model)
+        return replace(self, pool=pool, rows=np.delete(self.rows, position))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def taken(values: Floats, rows: Rows) -> Floats:
+    """Rows of values (M, K): (N, K), each class a contiguous column."""
+    return values.T.take(rows, axis=1).T

@@ -1,0 +1,120 @@
+"""The contracts of a strategy and a batch rule: which samples to label next."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from goralx.data import Array, Features, Labels, Rows
+from goralx.errors import BadInput, Incompatible
+
+from .samples import Candidates
+from .scores import Scorer, Scores
+
+
+@dataclass(frozen=True)
+class Selection:
+    """``rows`` (b,): places among the candidates, best first; ``utility`` (N,) of all, or None.
+
+    A utility of NaN says that a candidate was not looked at.
+    """
+
+    rows: Rows
+    utility: Array | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a strategy is asked: which ``batch_size`` of the candidates to label next.
+
+    Everything that costs something is worked out when it is first read. ``y_true`` is None unless
+    the strategy declares ``needs_ground_truth``. ``rule`` puts the batch together, see `batch`.
+    """
+
+    candidates: Candidates
+    batch_size: int
+    rng: np.random.Generator
+    y_true: Labels | None = None
+    score: Scorer | None = field(default=None, repr=False)
+    rule: BatchRule | None = None
+
+    @property
+    def X(self) -> Features:
+        """Features of the candidates (N, d)."""
+        return self.candidates.X
+
+    @property
+    def log_P(self) -> Array:
+        """log predictions of the candidates (N, K)."""
+        return self.candidates.log_P
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Goal-oriented utilities: ``scores.U`` (N, K) and ``scores.utility`` (N,)."""
+        return self.scorer(self.candidates)
+
+    @property
+    def scorer(self) -> Scorer:
+        """What scores candidates, as they are or as made-up labels would leave them."""
+        if self.score is None:
+            raise Incompatible("this query has no goal; give a goal, an operator and a utility")
+        return self.score
+
+    def batch(self) -> Rows:
+        """Places of the batch that the run's rule puts together; the best where it has none."""
+        if self.rule is None:
+            return top_b(self.scores.utility, self.batch_size, self.rng)
+        return self.rule.choose(self)
+
+    def top(self, utility: Array) -> Selection:
+        """The ``batch_size`` best by ``utility`` (N,), ties broken at random, NaN never chosen."""
+        return Selection(top_b(utility, self.batch_size, self.rng), utility)
+
+
+class BatchRule(ABC):
+    """How the batch is put together, given what each candidate is worth on its own.
+
+    Collective influence is the mean of its members' (Remark 2), so that to first order the best
+    batch is the best candidates; beyond it, they may all say the same.
+    """
+
+    needs_model: ClassVar[frozenset[str]] = frozenset()
+    """Capabilities that it asks of the model."""
+    utility_only: ClassVar[bool] = False
+    """Whether it reads no more than ``query.scores.utility``, which is all that other processes
+    give."""
+
+    @abstractmethod
+    def choose(self, query: Query) -> Rows:
+        """Places of ``query.batch_size`` different candidates, best first.
+
+        Reads ``query.scores`` and draws from ``query.rng``; a candidate whose utility is NaN was
+        not looked at and is never chosen.
+        """
+
+
+class Strategy(ABC):
+    """Chooses the next batch. The same query and generator state give the same rows, anywhere."""
+
+    needs_ground_truth: ClassVar[bool] = False
+    uses_goal: ClassVar[bool] = False
+    """Whether it reads ``query.scores``; goal and operator are otherwise only monitored."""
+
+    @abstractmethod
+    def select(self, query: Query) -> Selection: ...
+
+
+def top_b(utility: Array, b: int, rng: np.random.Generator) -> Rows:
+    """Positions of the b largest of (N,), best first, ties in random order; NaN is passed over."""
+    known = np.flatnonzero(~np.isnan(utility))
+    if not np.isfinite(utility[known]).all():
+        raise BadInput("a utility is infinite; every candidate needs a finite one")
+    order = rng.permutation(known)
+    if 0 < b < len(order):  # whoever ties with the last has the same chance
+        values = utility[order]
+        order = order[values >= np.partition(values, len(values) - b)[len(values) - b]]
+    return order[np.argsort(-utility[order], kind="stable")[:b]]

@@ -1,0 +1,66 @@
+"""Who is labelled, who is not, and what they look like.
+
+In come a user's files, arrays or sentences; out goes an `Instance`: features, labels, and which
+rows are init, pool, test and dev. Features are an array, or a `Matrix` that is read a block at a
+time. Knows no model and no plugin; anybody may ask, data set plugins first.
+"""
+
+from .features import Array, Features, as_features, check_finite
+from .instance import Instance, Labelled
+from .labels import Labels, plain_labels
+from .large_files import converted, open_labels, open_matrix
+from .matrix import Matrix, Rows, blocks, shown
+from .memory import part
+from .seeds import streams
+from .sources import (
+    cache_folder,
+    download_members,
+    fetch_openml,
+    find,
+    find_openml,
+    first_line,
+    given_path,
+    read_arrays,
+)
+from .splits import Split, check_split, make_instance
+from .tables import features_and_labels, read_table
+from .text import Encoder, TfidfSvd, TransformerCls, vectors
+from .views import View
+
+__all__ = [
+    "Array",
+    "Encoder",
+    "Features",
+    "Instance",
+    "Labelled",
+    "Labels",
+    "Matrix",
+    "Rows",
+    "Split",
+    "TfidfSvd",
+    "TransformerCls",
+    "View",
+    "as_features",
+    "blocks",
+    "cache_folder",
+    "check_finite",
+    "check_split",
+    "converted",
+    "download_members",
+    "features_and_labels",
+    "fetch_openml",
+    "find",
+    "find_openml",
+    "first_line",
+    "given_path",
+    "make_instance",
+    "open_labels",
+    "open_matrix",
+    "part",
+    "plain_labels",
+    "read_arrays",
+    "read_table",
+    "shown",
+    "streams",
+    "vectors",
+]

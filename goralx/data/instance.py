@@ -1,0 +1,110 @@
+"""The data of an active-learning run (Sec. 2): init, pool, test and dev of one instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+
+from goralx.errors import BadInput
+
+from .features import Features, check_finite
+from .labels import Labels, check_labelled
+from .matrix import Rows
+from .memory import matrix, part
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Samples with their labels: X (n, d), y (n,) in 0..K-1."""
+
+    X: Features
+    y: Labels
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One data set and who plays which part in it.
+
+    ``X`` (T, d) and ``y`` (T,) are all rows in the source's order; ``init``, ``pool``, ``test`` and
+    ``dev`` are row numbers into them. init, pool and test are disjoint; dev is drawn from the
+    pool and, unless removed, stays in it (its labels are then known, and counted as labels).
+    ``classes`` names the K classes; ``source`` says in a line where the data came from.
+    """
+
+    name: str
+    X: Features
+    y: Labels
+    classes: tuple[str, ...]
+    init: Rows
+    pool: Rows
+    test: Rows
+    dev: Rows
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.X.ndim != 2 or len(self.X) != len(self.y):
+            raise BadInput(
+                f"dataset '{self.name}': X {self.X.shape} and y {self.y.shape} do not fit; "
+                "X is (samples, features), y is (samples,)"
+            )
+        check_finite(self.X, f"dataset '{self.name}'")
+        parts = np.concatenate([self.init, self.pool, self.test])
+        if len(np.unique(parts)) != len(parts):
+            raise BadInput(f"dataset '{self.name}': init, pool and test share rows")
+        if len(self.pool) == 0 or len(self.test) == 0:
+            raise BadInput(
+                f"dataset '{self.name}': an empty pool or test set; give it more samples"
+            )
+        check_labelled(self.y[self.init], self.classes, f"dataset '{self.name}': init")
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether features are read from a file, block by block, and can be sent as its path."""
+        return matrix(self.X).on_disk
+
+    @cached_property
+    def pool_X(self) -> Features:
+        """Features of the initial pool (M, d): the set U that the goals are measured on."""
+        features: Features = part(self.X, self.pool)
+        return features
+
+    def labelled(self, rows: Rows) -> Labelled:
+        """These samples, in memory."""
+        return Labelled(self.X[rows], self.y[rows])
+
+    def subset(self, rows: Rows) -> Labelled:
+        """These samples, their features left on disk if they lie there."""
+        return Labelled(part(self.X, rows), self.y[rows])
+
+    def in_single(self) -> Instance:
+        """A copy with features in single precision; those that lie on disk stay as they are.
+
+        Half the memory and, for passes over the pool, half the time; fits are in double precision
+        either way.
+        """
+        single = cast(Features, matrix(self.X).in_single(f"dataset '{self.name}'"))
+        return self if single is self.X else replace(self, X=single)
+
+    def with_dev(
+        self, fraction: float, rng: np.random.Generator, *, remove_from_pool: bool = False
+    ) -> Instance:
+        """A copy with a random ``fraction`` of the pool as labelled dev set (Sec. 6.2)."""
+        n_dev = round(fraction * len(self.pool))
+        if not 0 < n_dev < len(self.pool):
+            raise BadInput(
+                f"dev.fraction={fraction:g} of a pool of {len(self.pool)} gives {n_dev} samples; "
+                "a dev set needs at least one and leaves at least one in the pool"
+            )
+        dev = np.sort(rng.choice(self.pool, size=n_dev, replace=False))
+        pool = np.setdiff1d(self.pool, dev) if remove_from_pool else self.pool
+        return replace(self, pool=pool, dev=dev)

@@ -1,0 +1,150 @@
+"""Who plays which part in a data set: test, init and pool, drawn from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from goralx.errors import BadInput
+
+from .features import as_features, check_finite, imputed, standardized
+from .instance import Instance
+from .labels import Labels, encode_labels
+from .matrix import Matrix, Rows
+
+
+def check_split(n_init: int | None, n_test: int | None, C: float) -> None:
+    """What every data set's options must satisfy; the number of classes is checked later."""
+    for name, size in (("n_init", n_init), ("n_test", n_test)):
+        if size is not None and size < 1:
+            raise BadInput(f"dataset.{name}={size}; a number of samples, at least 1")
+    if not (C > 0 and np.isfinite(C)):
+        raise BadInput(f"dataset.C={C}; C is a positive, finite number (larger: less penalty)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The options that every data set of the user's own has: its sizes, its scale, its penalty.
+
+    ``n_init`` null is two samples a class, ``n_test`` null a quarter of the rows; ``standardize``
+    scales features over pool and init, ``C`` is the regularisation recommended for it.
+    """
+
+    n_init: int | None = None
+    n_test: int | None = None
+    standardize: bool = True
+    C: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_split(self.n_init, self.n_test, self.C)
+
+    def split(
+        self,
+        name: str,
+        X: ArrayLike | Matrix,
+        labels: ArrayLike,
+        rng: np.random.Generator,
+        *,
+        source: str,
+        impute: bool = False,
+    ) -> Instance:
+        """An instance drawn as the options say, see `make_instance`."""
+        return make_instance(
+            name,
+            X,
+            labels,
+            rng=rng,
+            n_init=self.n_init,
+            n_test=self.n_test,
+            standardize=self.standardize,
+            impute=impute,
+            source=source,
+        )
+
+
+def make_instance(
+    name: str,
+    X: ArrayLike | Matrix,
+    labels: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    n_init: int | None = None,
+    n_test: int | None = None,
+    standardize: bool = True,
+    stratify: bool = True,
+    impute: bool = False,
+    source: str = "",
+) -> Instance:
+    """Draw an instance: a test set, then an init set balanced over classes, and the rest as pool.
+
+    ``n_test`` rows at random (in the classes' proportions if ``stratify``), a quarter if None;
+    ``n_init`` rows, as many of each class as divide evenly and the remainder spread at random,
+    never fewer than one a class, two a class if None. ``impute`` replaces a missing value (NaN) by
+    its feature's mean, ``standardize`` scales features to mean 0, variance 1: both over pool and
+    init together, so that nothing is learnt from the test set. A feature that is constant there is
+    only centred. Raises `BadInput` where the rows do not suffice.
+    """
+    where = f"dataset '{name}'"
+    y, classes = encode_labels(labels, where)
+    features = as_features(X, where)
+    if len(features) != len(y):
+        raise BadInput(f"{where}: {len(features)} rows of features but {len(y)} labels")
+    check_finite(features, where, allow_nan=impute)
+    K, total = len(classes), len(y)
+    n_init = 2 * K if n_init is None else n_init
+    n_test = max(1, round(total / 4)) if n_test is None else n_test
+    if n_init < K or n_test < 1:
+        raise BadInput(
+            f"{where}: n_init={n_init}, n_test={n_test}; needed: one init sample a class "
+            f"(n_init >= {K}) and n_test >= 1"
+        )
+    if total < n_init + n_test + 1:
+        raise BadInput(
+            f"{where}: {total} samples are fewer than the split needs: "
+            f"n_init={n_init} + n_test={n_test} + a pool of at least 1; lower n_init or n_test"
+        )
+    test = _draw_test(y, K, n_test, rng) if stratify else rng.permutation(total)[:n_test]
+    rest = np.setdiff1d(np.arange(total), test)
+    init = _draw_init(y, rest, classes, n_init, rng, where)
+    pool = np.setdiff1d(rest, init)
+    if impute:
+        features = imputed(np.asarray(features), rest, where)
+    if standardize:
+        features = standardized(features, rest, where)
+    empty = np.empty(0, dtype=np.int64)
+    return Instance(name, features, y, classes, np.sort(init), pool, np.sort(test), empty, source)
+
+
+def _draw_test(y: Labels, K: int, n_test: int, rng: np.random.Generator) -> Rows:
+    """Largest-remainder shares of every class, drawn at random within it."""
+    share = np.bincount(y, minlength=K) * (n_test / len(y))
+    counts = np.floor(share).astype(int)
+    short = n_test - counts.sum()
+    counts[np.argsort(counts - share, kind="stable")[:short]] += 1
+    return np.concatenate([rng.permutation(np.flatnonzero(y == k))[: counts[k]] for k in range(K)])
+
+
+def _draw_init(
+    y: Labels,
+    rows: Rows,
+    classes: Sequence[str],
+    n_init: int,
+    rng: np.random.Generator,
+    where: str,
+) -> Rows:
+    K = len(classes)
+    counts = np.full(K, n_init // K)
+    counts[rng.permutation(K)[: n_init % K]] += 1
+    chosen = []
+    for k in range(K):
+        members = rng.permutation(rows[y[rows] == k])
+        if len(members) < counts[k]:
+            raise BadInput(
+                f"{where}: class {classes[k]!r} has {len(members)} samples outside the test set, "
+                f"the init set needs {counts[k]} of it; lower n_init or leave the class out"
+            )
+        chosen.append(members[: counts[k]])
+    return np.concatenate(chosen)

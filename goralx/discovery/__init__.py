@@ -1,0 +1,22 @@
+"""What exists: every plugin found, loaded once a process, and every component by group and name.
+
+In come files and installed packages; out goes a `Registry` that builds a component from its name
+and options, and pages that list them. Whoever turns names into objects asks here.
+"""
+
+from .components import HOOKS, BrokenPlugin, Component, Registry
+from .listing import as_json, show, table
+from .loading import build, load_file, registry
+
+__all__ = [
+    "HOOKS",
+    "BrokenPlugin",
+    "Component",
+    "Registry",
+    "as_json",
+    "build",
+    "load_file",
+    "registry",
+    "show",
+    "table",
+]

@@ -1,0 +1,113 @@
+"""What exists: every component by group and name, who brought it, and how one is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+import pluggy
+
+from goralx.contracts import Round
+from goralx.errors import GoralxError, PluginError, unknown_name
+
+HOOKS = {
+    "goal": "register_goals",
+    "operator": "register_label_operators",
+    "utility": "register_utilities",
+    "strategy": "register_strategies",
+    "batch": "register_batch_rules",
+    "model": "register_models",
+    "dataset": "register_datasets",
+    "tracker": "register_trackers",
+    "engine": "register_engines",
+}
+"""Configuration group to the hook that fills it."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered class: its group and name, and which plugin (``origin``) brought it."""
+
+    group: str
+    name: str
+    cls: type
+    origin: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Field names and their types, in order."""
+        return {f.name: f.type for f in self.fields}
+
+    @property
+    def fields(self) -> list[Field[Any]]:
+        """What can be set: its own fields first, then those it shares with its kin."""
+        own = vars(self.cls).get("__annotations__", {})
+        settable = [f for f in fields(self.cls) if f.init]
+        return sorted(settable, key=lambda f: f.name not in own)
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be loaded, with the error in a line and in full."""
+
+    name: str
+    error: str
+    traceback: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Every component by group and name, and the plugins that failed to load."""
+
+    components: Mapping[tuple[str, str], Component]
+    broken: tuple[BrokenPlugin, ...]
+    manager: pluggy.PluginManager = field(repr=False)
+
+    def names(self, group: str) -> list[str]:
+        return sorted(name for g, name in self.components if g == group)
+
+    def component(self, group: str, name: str) -> Component:
+        """The component, or `UnknownName` with the names there are and what failed to load."""
+        found = self.components.get((group, name))
+        if found is None:
+            raise unknown_name(group, name, self.names(group), self.hint())
+        return found
+
+    def hint(self) -> str:
+        """What failed to load, to go behind a name that is not there."""
+        return "".join(f" · not loaded: {b.name}: {b.error}" for b in self.broken)
+
+    def build(self, group: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        """Construct a component; an option it does not have is refused with those it has."""
+        component = self.component(group, name)
+        given = dict(options or {})
+        for option in given:
+            if option not in component.options:
+                raise unknown_name(f"option of {group}={name}:", option, component.options)
+        try:
+            return component.cls(**given)
+        except GoralxError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise PluginError(f"{group}={name}: {error}") from error
+
+    def observe(self, round: Round) -> dict[str, float]:
+        """Metrics that plugins add to a round; an error in one of them is raised with its name."""
+        metrics: dict[str, float] = {}
+        for hook in self.manager.hook.observe_round.get_hookimpls():
+            try:
+                extra: Any = hook.function(*[round] * len(hook.argnames)) or {}
+                given = {name: float(value) for name, value in extra.items()}
+            except Exception as error:
+                raise PluginError(
+                    f"observe_round of plugin '{hook.plugin_name}': {type(error).__name__}: {error}"
+                ) from error
+            for name in given:
+                if name in metrics or name in round.metrics:
+                    raise PluginError(
+                        f"observe_round of plugin '{hook.plugin_name}' gives metric '{name}', "
+                        "which is there already; call it otherwise"
+                    )
+            metrics |= given
+        return metrics

@@ -1,0 +1,198 @@
+"""A utility as a sum over the goal's reference: which of its samples gain by a label, which lose.
+
+A goal adds up over its reference, and a sample (x, y) acts on it through the change d of the
+parameters alone, by which the logits of reference sample u move by dz_u. To first order u
+contributes G_u . dz_u to U[x, y], G the goal's gradient in the logits; beyond, what it contributes
+to tau after d less what it did before. Each estimator has a d of its own, and its contributions add
+up to its utilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+from scipy.special import log_softmax
+
+from goralx.contracts import (
+    Candidates,
+    CurvedModel,
+    LogitGoal,
+    PredictionGoal,
+    Reference,
+    UtilityEstimator,
+)
+from goralx.core import Expansion, implicit, in_double, influence, with_constant
+from goralx.data import Array, Features, Rows
+from goralx.errors import Incompatible
+
+NODES = (4, 8, 16, 32, 64)
+"""Of the quadrature along a change, the first that is exact enough is taken."""
+
+EXACT = 1e-6
+"""Share of the sum of absolute contributions that adding them up may miss."""
+
+
+def contributions(
+    estimator: UtilityEstimator,
+    candidates: Candidates,
+    goal: PredictionGoal,
+    reference: Reference,
+    *,
+    regime: str,
+) -> Array:
+    """What each reference sample contributes to each utility: (N, K, M), in the goal's unit.
+
+    Adds up over M to the estimator's U (N, K) on the whole reference. Which change d is behind U is
+    told by what the estimator asks of a goal: a gradient (influence), a Hessian (implicit), or
+    values; then it is the step of lookahead where that reproduces U, else exact retraining. Raises
+    `Incompatible` for a goal without a gradient that is no sum over its samples.
+    """
+    if estimator.needs == "gradient":
+        return _first_order(candidates, cast(LogitGoal, goal), reference, regime)
+    model, X = cast(CurvedModel, candidates.model), candidates.X
+    expansion = model.expansion(regime)
+    S, logits = expansion.leverage(X), expansion.shifted(X, candidates.log_P)
+    residual = implicit.proximal_residual(logits, S, expansion.Q)
+    if estimator.needs == "hessian":
+        steps = _proximal_steps(expansion, X, residual)
+        own = candidates.rows if goal.separable and reference is candidates.pool else None
+        return _second_order(expansion, cast(LogitGoal, goal), reference, steps, own)
+    steps = implicit.steps(expansion, X, residual, S)
+    found = _exact(expansion, goal, reference, steps)
+    U = _on_all(estimator).utilities(candidates, goal, reference, regime=regime).U
+    if np.abs(found.sum(axis=2) - U).max() <= 2.0 * EXACT * np.abs(found).sum(axis=2).max():
+        return found
+    n, K, m = steps.shape
+    X_new, y_new = np.repeat(X, K, axis=0)[:, None, :], np.tile(np.arange(K), n)[:, None]
+    retrained = model.retrained(X_new, y_new, regime).reshape(n, K, m)
+    return _exact(expansion, goal, reference, retrained)
+
+
+def _first_order(
+    candidates: Candidates, goal: LogitGoal, reference: Reference, regime: str
+) -> Array:
+    """G_u . dz_u with d = -(1/n) H^-1 grad R(x, y) (Eq. 2): asks nothing but `FittedModel`."""
+    model = candidates.model
+    _, G = goal.value_and_logit_gradient(reference.log_P, reference.X, reference.y)
+    n, K = candidates.log_P.shape
+    share = model.penalty_gradient if regime == "fixed_lambda" else 0.0
+    found = np.empty((n, K, len(G)))
+    for i in range(n):
+        x, P = candidates.X[i : i + 1], np.exp(candidates.log_P[i : i + 1])
+        for y in range(K):
+            gradient = model.pullback(x, P - np.eye(K)[[y]]) + share
+            d = influence.direction(model.solve(gradient).x, model.n_labelled)
+            found[i, y] = (G * model.pushforward(reference.X, d)).sum(axis=1)
+    return found
+
+
+def _proximal_steps(expansion: Expansion, X: Features, residual: Array) -> Array:
+    """d = d0 - B U r* of every candidate and label (n, K, m), see `core.implicit`."""
+    outer = (residual @ expansion.Q)[..., None] * with_constant(X)[:, None, None, :]
+    steps: Array = expansion.shift - outer.reshape(*residual.shape[:2], -1) @ expansion.B
+    return steps
+
+
+def _moves(expansion: Expansion, rows: Array, steps: Array) -> Iterator[tuple[int, int, Array]]:
+    """Each candidate, label, and the logit moves (M, K) of rows (M, D)."""
+    for i, y in np.ndindex(*steps.shape[:2]):
+        yield i, y, (rows @ steps[i, y].reshape(-1, rows.shape[1]).T) @ expansion.Q.T
+
+
+def _second_order(
+    expansion: Expansion, goal: LogitGoal, reference: Reference, steps: Array, own: Rows | None
+) -> Array:
+    """What `core.implicit` adds up: t'd + 1/2 d'T d, T = grad^2 tau - T_F.
+
+    T_F is linear in t, and d'T_F d = w'B t with w = sum_i U_i Gamma_i, the third derivative of
+    labelled sample i's loss along d twice. So the goal's gradient meets d - 1/2 B w, its Hessian d.
+    ``own`` (N,) are the candidates' places in the reference, whose shares d changes exactly.
+    """
+    seen = in_double(reference.log_P), reference.X, reference.y
+    _, G = goal.value_and_logit_gradient(*seen)
+    hessian = goal.logit_hessian(*seen)
+    rows, P = with_constant(reference.X), np.exp(expansion.log_P)
+    bent = np.empty_like(steps)
+    for i, y, s in _moves(expansion, expansion.X, steps):
+        s = s - (P * s).sum(axis=1, keepdims=True)
+        third = P * (s * s - (P * s * s).sum(axis=1, keepdims=True))
+        w = (third @ expansion.Q).T @ expansion.X
+        bent[i, y] = steps[i, y] - 0.5 * expansion.B @ w.ravel()
+    found = np.empty((*steps.shape[:2], len(rows)))
+    for i, y, dz in _moves(expansion, rows, bent):
+        found[i, y] = (G * dz).sum(axis=1)
+    for i, y, dz in _moves(expansion, rows, steps):
+        curved = 0.5 * np.einsum("uk,ukl,ul->u", dz, hessian, dz, optimize=True)
+        if own is not None:
+            u = own[i]
+            curved[u] = _change_of_one(goal, reference, u, dz[u]) - G[u] @ dz[u]
+        found[i, y] += curved
+    return found
+
+
+def _change_of_one(goal: LogitGoal, reference: Reference, u: int, dz: Array) -> float:
+    """What a move dz (K,) of its logits does to the share in tau of reference sample u."""
+    before, X = in_double(reference.log_P[u : u + 1]), reference.X[u : u + 1]
+    y = None if reference.y is None else reference.y[u : u + 1]
+    change = goal.value(log_softmax(before + dz, axis=1), X, y) - goal.value(before, X, y)
+    return change / len(reference.X) if goal.reduction == "mean" else change
+
+
+def _exact(expansion: Expansion, goal: PredictionGoal, reference: Reference, steps: Array) -> Array:
+    """What each reference sample contributes to tau(phi + d), less what it does to tau(phi)."""
+    rows, log_P = with_constant(reference.X), in_double(reference.log_P)
+    found = np.empty((*steps.shape[:2], len(rows)))
+    before = goal.value(log_P, reference.X, reference.y)
+    own = None if isinstance(goal, LogitGoal) else _own_values(goal, log_P, reference)
+    for i, y, dz in _moves(expansion, rows, steps):
+        if own is not None:
+            found[i, y] = _own_values(goal, log_softmax(log_P + dz, axis=1), reference) - own
+            continue
+        after = goal.value(log_softmax(log_P + dz, axis=1), reference.X, reference.y)
+        found[i, y] = _along(cast(LogitGoal, goal), reference, dz, after - before)
+    return found
+
+
+def _along(goal: LogitGoal, reference: Reference, dz: Array, change: float) -> Array:
+    """The integral of G_u . dz_u along the move dz (M, K): contributions (M,) to ``change`` of tau.
+
+    Of a goal that is a sum over samples it is tau_u after less tau_u before, whatever the path; one
+    whose samples interact is shared out all the same (integrated gradients, arXiv:1703.01365).
+    """
+    total = np.empty(0)
+    for n_nodes in NODES:
+        nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
+        total = np.zeros(len(dz))
+        for t, weight in zip(0.5 * (nodes + 1.0), 0.5 * weights, strict=True):
+            log_P = log_softmax(reference.log_P + t * dz, axis=1)
+            _, G = goal.value_and_logit_gradient(log_P, reference.X, reference.y)
+            total += weight * (G * dz).sum(axis=1)
+        if abs(total.sum() - change) <= EXACT * np.abs(total).sum():
+            break
+    return total
+
+
+def _own_values(goal: PredictionGoal, log_P: Array, reference: Reference) -> Array:
+    """tau of each reference sample on its own (M,), its share of tau."""
+    X, y, M = reference.X, reference.y, len(log_P)
+    rows = [slice(u, u + 1) for u in range(M)]
+    values = np.array([goal.value(log_P[u], X[u], None if y is None else y[u]) for u in rows])
+    values = values / M if goal.reduction == "mean" else values
+    total = goal.value(log_P, X, y)
+    if abs(values.sum() - total) > EXACT * (abs(total) + np.abs(values).sum()):
+        raise Incompatible(
+            f"goal {type(goal).__name__} is no {goal.reduction} over its reference samples; what "
+            "each of them gains cannot be told"
+        )
+    return values
+
+
+def _on_all(estimator: UtilityEstimator) -> UtilityEstimator:
+    """The estimator on the whole reference: one that samples it has ``reference_size`` for that."""
+    if not hasattr(estimator, "reference_size"):
+        return estimator
+    whole: UtilityEstimator = replace(cast(Any, estimator), reference_size=None)
+    return whole

@@ -1,0 +1,22 @@
+"""The loop: fit, score, query, reveal; a generator of facts that tells nobody of them.
+
+In come an instance and components; out go `Round`s. How far utilities may be believed is audited
+on the way. Whoever runs, records or explains a run asks.
+"""
+
+from .audit import AUDIT_REFERENCE, METRICS, Audit, Auditor, Untrusted
+from .experiment import Experiment
+from .statistics import agreement, correlation
+from .stopping import Stop
+
+__all__ = [
+    "AUDIT_REFERENCE",
+    "METRICS",
+    "Audit",
+    "Auditor",
+    "Experiment",
+    "Stop",
+    "Untrusted",
+    "agreement",
+    "correlation",
+]

@@ -1,0 +1,271 @@
+"""The loop: fit, score, query, reveal; a generator of facts that tells nobody of them.
+
+    for round in experiment.rounds():
+        ...                       # record it, track it, draw it, or stop
+
+is the whole coupling between learning and everything that watches it.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from goralx.contracts import (
+    HERE,
+    BatchRule,
+    Candidates,
+    Checkpoint,
+    Engine,
+    FittedModel,
+    Goal,
+    Model,
+    PredictionGoal,
+    Query,
+    Reference,
+    Round,
+    Scores,
+    Selection,
+    Strategy,
+    keep_freed_memory,
+)
+from goralx.data import Instance, Labelled, streams
+from goralx.errors import BadInput, Incompatible
+from goralx.scoring import (
+    GoalOrientedUtility,
+    VacuousUtility,
+    check_engine,
+    check_goal_reference,
+    check_model,
+    goal_value,
+    selected,
+)
+
+from .audit import METRICS, Auditor
+from .measures import test_metrics, utility_metrics
+from .oracle import Oracle
+from .state import State
+from .stopping import Stop
+
+CEILING = 20_000_000
+"""Feature values of a pool (samples times features) up to which it is fit as a whole."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An instance, a model, a strategy, and the goal-oriented utility that the strategy may ask.
+
+    ``monitors`` are goals whose values are measured every round, whatever the strategy. The budget
+    is ``n_queries`` labels, ``batch_size`` a round. ``guard`` says what a vacuous utility does:
+    "warn" selects openly at random, "error" ends the run. ``rule`` puts the batches together.
+    ``engine`` goes over the pool. ``ceiling`` says whether the whole pool is fit in the end; None:
+    where it has at most `CEILING` values.
+    """
+
+    instance: Instance
+    model: Model
+    strategy: Strategy
+    utility: GoalOrientedUtility | None
+    monitors: Mapping[str, Goal]
+    goal: str
+    batch_size: int = 10
+    n_queries: int = 1000
+    seed: int = 0
+    guard: str = "warn"
+    stop: Stop = field(default_factory=Stop)
+    auditor: Auditor | None = None
+    rule: BatchRule | None = None
+    engine: Engine = HERE
+    ceiling: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise BadInput(f"batch_size={self.batch_size}; allowed: at least 1")
+        if self.n_queries < 1:
+            raise BadInput(f"n_queries={self.n_queries}; allowed: at least 1")
+        if self.guard not in ("warn", "error"):
+            raise BadInput(f"guard={self.guard}; allowed: warn, error")
+        if self.strategy.uses_goal and self.utility is None:
+            raise Incompatible(f"strategy {type(self.strategy).__name__} needs a goal")
+        if self.strategy.uses_goal and self.utility is not None:
+            self.utility.check_batch(self.rule, self.batch_size)
+        if self.goal not in self.monitors:
+            raise Incompatible(
+                f"goal '{self.goal}' is not measured; monitors: {', '.join(sorted(self.monitors))}"
+            )
+        for goal in self.monitors.values():
+            check_goal_reference(goal, self.dev)
+            check_model(goal, self.model)
+        if self.engine.remote:
+            asked = self.utility if self.strategy.uses_goal else None
+            check_engine(self.instance, self.model, self.monitors, asked, self.rule)
+
+    @cached_property
+    def dev(self) -> Labelled | None:
+        return self.instance.subset(self.instance.dev) if len(self.instance.dev) else None
+
+    @property
+    def budget(self) -> int:
+        """Queries that will be made: n_queries, or the whole pool if that is smaller."""
+        return min(self.n_queries, len(self.instance.pool))
+
+    @property
+    def n_rounds(self) -> int:
+        return -(-self.budget // self.batch_size) + 1
+
+    @property
+    def uses_ground_truth(self) -> bool:
+        """Whether hidden labels reach the selection: an upper bound, not a practical strategy."""
+        operator = self.utility is not None and self.utility.operator.needs_ground_truth
+        return self.strategy.needs_ground_truth or (self.strategy.uses_goal and operator)
+
+    def rounds(self, resume: Checkpoint | None = None) -> Iterator[Round]:
+        """Run to the budget's end, or go on from a checkpoint, bit for bit as if never stopped."""
+        keep_freed_memory()
+        state = self._begin() if resume is None else self._resume(resume)
+        while not state.done:
+            round, state = self._round(state)
+            yield round
+
+    def _begin(self) -> State:
+        return State(self.instance.init, streams(self.seed, "strategy"))
+
+    def _resume(self, checkpoint: Checkpoint) -> State:
+        rng = streams(self.seed, "strategy")
+        rng.bit_generator.state = dict(checkpoint.rng_state)
+        fitted_on = self.instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
+        return State(
+            rows=checkpoint.rows,
+            rng=rng,
+            index=checkpoint.round + 1,
+            model=self.model.restore(fitted_on, self.instance.n_classes, checkpoint.model),
+            predicted=checkpoint.predicted,
+            tau=checkpoint.tau,
+            idle=checkpoint.idle,
+            done=checkpoint.done,
+            warned=checkpoint.warned,
+        )
+
+    def _round(self, state: State) -> tuple[Round, State]:
+        """Fit, measure, score, query, reveal: one row of the table in the package's design."""
+        instance, oracle = self.instance, Oracle(self.instance)
+        labelled = instance.labelled(state.rows)
+        started = time.perf_counter()
+        model = self.model.fit(labelled, instance.n_classes, previous=state.model)
+        fitted = time.perf_counter()
+
+        pool = self._pool(model)
+        goals = {name: goal_value(g, pool, self.dev) for name, g in self.monitors.items()}
+        left = self.budget - (len(state.rows) - len(instance.init))
+        done = left <= 0 or (self.stop.min_gain is not None and state.idle >= self.stop.patience)
+        unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
+        candidates = Candidates(pool, unlabelled, labelled, 1.0 - left / self.budget, self.seed)
+        selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
+        if not done:
+            b = min(self.batch_size, left)
+            selection, scores, vacuous = self._select(state, candidates, b, oracle)
+        scored = time.perf_counter()
+        audited = self._audit(state, candidates, None if vacuous else scores)
+        finished = time.perf_counter()
+        warned = state.warned | {"vacuous"} if vacuous else state.warned
+        if audited and "untrusted" not in warned and self.auditor and self.auditor.warn(audited):
+            warned |= {"untrusted"}
+
+        ids = instance.pool[unlabelled]
+        queried, utility = ids[selection.rows], selection.utility
+        tau = goals[self.goal]
+        predicted = float("nan") if scores is None else float(scores.utility[selection.rows].sum())
+        following = State(
+            rows=np.concatenate([state.rows, queried]),
+            rng=state.rng,
+            index=state.index + 1,
+            model=model,
+            predicted=predicted,
+            tau=tau,
+            idle=state.idle + 1 if predicted < (self.stop.min_gain or 0.0) * abs(tau) else 0,
+            done=done,
+            warned=warned,
+        )
+        metrics = {
+            **test_metrics(model, instance.subset(instance.test)),
+            **{f"goal/{name}": value for name, value in goals.items()},
+            "change/predicted": state.predicted,
+            "change/realised": tau - state.tau,
+            **utility_metrics(utility, scores),
+            **{f"audit/{name}": audited.get(name, float("nan")) for name in METRICS},
+            "seconds/fit": fitted - started,
+            "seconds/score": scored - fitted,
+            "seconds/audit": finished - scored,
+        }
+        nothing = np.full(len(queried), np.nan)
+        round = Round(
+            index=state.index,
+            n_labelled=len(labelled),
+            metrics=metrics,
+            pool_ids=ids,
+            utility=utility,
+            queried=queried,
+            labels=oracle.reveal(queried),
+            queried_utility=nothing if utility is None else utility[selection.rows],
+            theta=model.theta,
+            last=done,
+            checkpoint=following.checkpoint(),
+        )
+        return round, following
+
+    def _pool(self, model: FittedModel) -> Reference:
+        """The initial pool through this model, and what will be asked of it."""
+        goals = [goal for goal in self.monitors.values() if goal.reference == "pool"]
+        asked = tuple(goal for goal in goals if isinstance(goal, PredictionGoal))
+        utility = self.utility if self.strategy.uses_goal else None
+        slope_of = None if utility is None else utility.slope_of
+        return Reference(model, self.instance.pool_X, None, asked, slope_of, self.engine)
+
+    def full_pool_accuracy(self) -> float | None:
+        """Test accuracy of the model fit on init and the whole pool: what there is to reach.
+
+        None where it is not to be worked out (``ceiling``): that takes the pool into memory.
+        """
+        instance = self.instance
+        values = len(instance.pool) * instance.X.shape[1]
+        if not (values <= CEILING if self.ceiling is None else self.ceiling):
+            return None
+        start = self.model.fit(instance.labelled(instance.init), instance.n_classes)
+        rows = np.concatenate([instance.init, instance.pool])
+        model = self.model.fit(instance.labelled(rows), instance.n_classes, previous=start)
+        return test_metrics(model, instance.subset(instance.test))["test/accuracy"]
+
+    def _select(
+        self, state: State, candidates: Candidates, b: int, oracle: Oracle
+    ) -> tuple[Selection, Scores | None, bool]:
+        """What the strategy selects, and by which scores; whether they were vacuous.
+
+        Then the selection is openly at random.
+        """
+        ids = self.instance.pool[candidates.rows]
+        y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
+        utility = self.utility if self.strategy.uses_goal else None
+        query = Query(candidates, b, state.rng, y_true, utility, self.rule)
+        selection, vacuous = selected(self.strategy, query, utility)
+        if vacuous and self.guard == "error":
+            raise Incompatible(vacuous)
+        if vacuous and "vacuous" not in state.warned:
+            warnings.warn(f"{vacuous}; selecting at random", VacuousUtility, stacklevel=4)
+        return selection, None if utility is None else query.scores, vacuous is not None
+
+    def _audit(
+        self, state: State, candidates: Candidates, scores: Scores | None
+    ) -> dict[str, float]:
+        """The round's audit, if one is due; what it finds never changes a selection."""
+        auditor, n = self.auditor, len(state.rows)
+        if auditor is None or scores is None or len(scores.looked_at) < 5 or not auditor.possible:
+            return {}
+        if not auditor.audit.due(state.index, n, self.instance.n_classes):
+            return {}
+        rng = streams(self.seed, f"audit {state.index}")
+        return auditor.agreement(candidates, scores, rng, self.batch_size)

@@ -1,0 +1,40 @@
+"""Between two rounds: everything that the next one depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from goralx.contracts import Checkpoint, FittedModel
+from goralx.data import Rows
+
+
+@dataclass(frozen=True)
+class State:
+    """Between two rounds: everything that the next one depends on."""
+
+    rows: Rows
+    rng: np.random.Generator
+    index: int = 0
+    model: FittedModel | None = None
+    predicted: float = float("nan")
+    tau: float = float("nan")
+    idle: int = 0
+    done: bool = False
+    warned: frozenset[str] = frozenset()
+
+    def checkpoint(self) -> Checkpoint:
+        assert self.model is not None
+        return Checkpoint(
+            round=self.index - 1,
+            rows=self.rows,
+            n_fitted=self.model.n_labelled,
+            model=self.model.checkpoint(),
+            rng_state=self.rng.bit_generator.state,
+            predicted=self.predicted,
+            tau=self.tau,
+            idle=self.idle,
+            done=self.done,
+            warned=self.warned,
+        )

@@ -1,0 +1,109 @@
+"""What the three questions of the library have in common: their options, checked and put to use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from goralx.contracts import Candidates, Goal, LabelOperator, Model, Reference, UtilityEstimator
+from goralx.data import Labelled
+from goralx.discovery import build
+from goralx.errors import BadInput
+from goralx.scoring import GoalOrientedUtility
+
+from .arguments import (
+    check_integer,
+    check_progress,
+    classes_of,
+    take_component,
+    take_dev,
+    take_features,
+    take_labels,
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The keyword arguments of `query`, `utilities` and `explain`, in their order."""
+
+    goal: str | Goal
+    operator: str | LabelOperator
+    utility: str | UtilityEstimator
+    model: str | Model
+    C: float | None
+    regime: str | None
+    penalize_intercept: bool | None
+    X_dev: ArrayLike | None
+    y_dev: ArrayLike | None
+    progress: float
+    random_state: int
+
+    def learner(self) -> Model:
+        """The model; its own options may be given beside its name only."""
+        named = ("C", "regime", "penalize_intercept")
+        given = {k: v for k in named if (v := getattr(self, k)) is not None}
+        if given and not isinstance(self.model, str):
+            raise BadInput(
+                f"{', '.join(given)} given beside a model object; set them on the object"
+            )
+        learner: Model = take_component("model", self.model, given)
+        return learner
+
+    def scorer(self, learner: Model, dev: Labelled | None) -> GoalOrientedUtility:
+        """Goal, operator and estimator, fit for one another."""
+        return GoalOrientedUtility(
+            take_component("goal", self.goal),
+            take_component("operator", self.operator),
+            take_component("utility", self.utility),
+            learner,
+            dev,
+            first_order=build("utility", "influence"),
+        )
+
+    def asked(
+        self,
+        X_labelled: ArrayLike,
+        y_labelled: ArrayLike,
+        X_pool: ArrayLike,
+        *,
+        needs_goal: bool = True,
+    ) -> Asked:
+        """Check everything, fit, and see the pool through the fit."""
+        X, pool_X = take_features(X_labelled, "X_labelled"), take_features(X_pool, "X_pool")
+        check_progress(self.progress)
+        check_integer("random_state", self.random_state, 0)
+        labels = take_labels(y_labelled, len(X), "labelled")
+        classes = classes_of(labels)
+        labelled = Labelled(X, np.searchsorted(classes, labels))
+        dev = take_dev(self.X_dev, self.y_dev, classes)
+        for name, other in (("X_pool", pool_X), *([("X_dev", dev.X)] if dev else [])):
+            if other.shape[1] != X.shape[1]:
+                raise BadInput(f"{name} has {other.shape[1]} features, X_labelled {X.shape[1]}")
+        learner = self.learner()
+        scorer = self.scorer(learner, dev) if needs_goal else None
+        fitted = learner.fit(labelled, len(classes))
+        candidates = Candidates(
+            Reference(fitted, pool_X),
+            np.arange(len(pool_X)),
+            labelled,
+            self.progress,
+            self.random_state,
+        )
+        return Asked(scorer, candidates, classes)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question made ready: who scores (None where no goal is asked), whom, and the classes."""
+
+    scorer: GoalOrientedUtility | None
+    candidates: Candidates
+    classes: np.ndarray
+
+    @property
+    def scored(self) -> GoalOrientedUtility:
+        """Who scores, where a goal was asked."""
+        assert self.scorer is not None
+        return self.scorer

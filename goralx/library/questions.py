@@ -1,0 +1,168 @@
+"""goralx in your own labelling loop: arrays in, scores or indices out; no files, no tracking."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from goralx import explanation
+from goralx.contracts import (
+    BatchRule,
+    Goal,
+    LabelOperator,
+    Model,
+    Query,
+    Strategy,
+    UtilityEstimator,
+)
+from goralx.data import Array, Rows
+from goralx.errors import BadInput
+from goralx.explanation import Explanation
+from goralx.scoring import VacuousUtility, selected
+
+from .arguments import check_integer, take_component
+from .options import Options
+
+
+def utilities(
+    X_labelled: ArrayLike,
+    y_labelled: ArrayLike,
+    X_pool: ArrayLike,
+    *,
+    goal: str | Goal = "ent",
+    operator: str | LabelOperator = "max",
+    utility: str | UtilityEstimator = "influence",
+    model: str | Model = "softmax",
+    C: float | None = None,
+    regime: str | None = None,
+    penalize_intercept: bool | None = None,
+    X_dev: ArrayLike | None = None,
+    y_dev: ArrayLike | None = None,
+    per_label: bool = False,
+    progress: float = 0.0,
+    random_state: int = 0,
+) -> Array:
+    """Goal-oriented utility of every pool sample: how much labelling it would raise the goal.
+
+    Parameters
+    ----------
+    X_labelled, y_labelled : (n, d) and (n,); labels of any type, at least one of each class
+    X_pool : (N, d), the candidates; pool goals (ent, fir) are measured on them as well
+    goal, operator, utility, model : registered names, or objects of your own
+    C, regime, penalize_intercept : options of the model, its defaults where None
+    X_dev, y_dev : (m, d) and (m,), for goals that are measured on a dev set
+    progress : in [0, 1], how much of your budget is spent (operator="annealed" cools with it)
+
+    Returns
+    -------
+    (N,), or with ``per_label`` (N, K), a column a class in the order of ``np.unique(y_labelled)``:
+    tau(theta_(x, y)) - tau(theta), in the goal's unit.
+
+    Raises `goralx.GoralxError` for anything that cannot be used as given.
+    """
+    options = Options(
+        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, progress,
+        random_state,
+    )  # fmt: skip
+    asked = options.asked(X_labelled, y_labelled, X_pool)
+    scores = asked.scored(asked.candidates)
+    return scores.U if per_label else scores.utility
+
+
+def query(
+    X_labelled: ArrayLike,
+    y_labelled: ArrayLike,
+    X_pool: ArrayLike,
+    *,
+    batch_size: int = 1,
+    strategy: str | Strategy = "goral",
+    batch: str | BatchRule = "top",
+    goal: str | Goal = "ent",
+    operator: str | LabelOperator = "max",
+    utility: str | UtilityEstimator = "influence",
+    model: str | Model = "softmax",
+    C: float | None = None,
+    regime: str | None = None,
+    penalize_intercept: bool | None = None,
+    X_dev: ArrayLike | None = None,
+    y_dev: ArrayLike | None = None,
+    progress: float = 0.0,
+    random_state: int = 0,
+) -> Rows:
+    """Indices (batch_size,) into X_pool of what to label next, best first; see `utilities`.
+
+    ``batch`` says how a goal-oriented batch is put together. ``random_state`` decides ties and
+    all that is drawn: the same inputs give the same indices.
+    """
+    chooser: Strategy = take_component("strategy", strategy)
+    rule: BatchRule = take_component("batch", batch)
+    options = Options(
+        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, progress,
+        random_state,
+    )  # fmt: skip
+    asked = options.asked(X_labelled, y_labelled, X_pool, needs_goal=chooser.uses_goal)
+    scorer, candidates = asked.scorer, asked.candidates
+    check_integer("batch_size", batch_size, 1)
+    if batch_size > len(candidates):
+        raise BadInput(f"batch_size={batch_size}; allowed: 1 to {len(candidates)}, the pool's size")
+    if chooser.needs_ground_truth:
+        raise BadInput(f"strategy {strategy!r} needs the pool's true labels, which are not known")
+    if scorer is not None:
+        scorer.check_batch(rule, batch_size)
+    rng = np.random.default_rng(random_state)
+    question = Query(candidates, batch_size, rng, score=scorer, rule=rule)
+    selection, vacuous = selected(chooser, question, scorer)
+    if vacuous:
+        warnings.warn(f"{vacuous}; the indices are drawn at random", VacuousUtility, stacklevel=2)
+    return selection.rows
+
+
+def explain(
+    X_labelled: ArrayLike,
+    y_labelled: ArrayLike,
+    X_pool: ArrayLike,
+    chosen: ArrayLike,
+    *,
+    goal: str | Goal = "ent",
+    operator: str | LabelOperator = "max",
+    utility: str | UtilityEstimator = "influence",
+    model: str | Model = "softmax",
+    C: float | None = None,
+    regime: str | None = None,
+    penalize_intercept: bool | None = None,
+    X_dev: ArrayLike | None = None,
+    y_dev: ArrayLike | None = None,
+    progress: float = 0.0,
+    random_state: int = 0,
+) -> Explanation:
+    """Why these samples: what each label would bring, by which operator, and to whom.
+
+    ``chosen`` (n,) are indices into X_pool, such as `query` gives; the rest is as for `utilities`.
+    The arrays of the result are described at `Explanation`; its ``contributions`` (n, K, M) say
+    what each sample of the goal's reference (the pool, or the dev set) gains or loses.
+    """
+    options = Options(
+        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, progress,
+        random_state,
+    )  # fmt: skip
+    asked = options.asked(X_labelled, y_labelled, X_pool)
+    scorer, candidates = asked.scored, asked.candidates
+    rows = np.atleast_1d(np.asarray(chosen))
+    integers = rows.ndim == 1 and rows.dtype.kind in "iu" and len(rows) > 0
+    if not integers or rows.min() < 0 or rows.max() >= len(candidates):
+        raise BadInput(
+            f"chosen={np.array2string(rows, threshold=20)}; give row numbers of X_pool, 0 to "
+            f"{len(candidates) - 1}"
+        )
+    name = operator if isinstance(operator, str) else type(operator).__name__
+    return explanation.explain(
+        scorer,
+        candidates,
+        scorer(candidates),
+        rows.astype(np.int64),
+        classes=asked.classes,
+        operator=name,
+        operators=explanation.operators_beside(name, scorer.model, ground_truth=False),
+    )

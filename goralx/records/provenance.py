@@ -1,0 +1,43 @@
+"""What a result depends on: the fingerprint of all that determines it, and versions."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from goralx.data import Instance, blocks, shown
+
+PACKAGES = ("goralx", "numpy", "scipy", "scikit-learn", "hydra-core", "mlflow", "matplotlib")
+
+
+def fingerprint(identity: Mapping[str, Any], instance: Instance) -> str:
+    """SHA-256 (hex) of all that determines a result: ``identity`` as JSON, and the instance's data.
+
+    ``identity`` holds JSON values only; the order of its keys does not matter.
+    """
+    digest = hashlib.sha256()
+    for value in (identity, instance.classes):
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        digest.update(b"%d:" % len(text) + text)
+    for name in ("X", "y", "init", "pool", "test", "dev"):
+        array = getattr(instance, name)
+        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        for block in shown(blocks(len(array)), "fingerprint", progress=name == "X"):
+            digest.update(np.ascontiguousarray(array[block]).data)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Of what is installed; asking the metadata imports nothing."""
+    installed = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            installed[package] = importlib.metadata.version(package)
+    return installed

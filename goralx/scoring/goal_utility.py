@@ -1,0 +1,223 @@
+"""The goal-oriented utility pi_goal(x) = l_y[tau(theta_(x, y))] - tau(theta) (Eq. 1), assembled.
+
+A goal, a label operator and an estimator know nothing of one another; here they meet, are checked
+against one another once, and are asked together each round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from goralx.contracts import (
+    BatchRule,
+    Candidates,
+    DesignGoal,
+    FirstOrderEstimator,
+    Goal,
+    LabelOperator,
+    LogitGoal,
+    Model,
+    PredictionGoal,
+    Reference,
+    Scores,
+    UtilityEstimator,
+    has_logit_hessian,
+)
+from goralx.data import Array, Labelled, Labels
+from goralx.errors import BadInput, Incompatible
+
+from . import remote
+
+FIT_NOISE = 1e-8
+"""The fit's gradient tolerance: utilities are not determined any further than that."""
+ROUND_OFF = 64.0
+"""Units in the last place that a utility may be off, relative to the largest: logits of some tens
+are, and probabilities with them."""
+
+
+@dataclass(frozen=True)
+class GoalOrientedUtility:
+    """Goal, label operator and estimator, with the dev set if the goal is measured there.
+
+    ``pool_y`` (M,) are the hidden labels of the initial pool, for operators that declare that they
+    need them; None outside simulation. ``first_order`` ranks the pool where the estimator looks
+    only at the best. Raises
+    `Incompatible`, with the way out, where they make no sense together or with the model.
+    """
+
+    goal: Goal
+    operator: LabelOperator
+    estimator: UtilityEstimator
+    model: Model
+    dev: Labelled | None = None
+    pool_y: Labels | None = None
+    first_order: UtilityEstimator | None = None
+
+    def __post_init__(self) -> None:
+        check_goal_reference(self.goal, self.dev)
+        design = isinstance(self.goal, DesignGoal)
+        asking = (self.goal,) if design else (self.goal, self.operator, self.estimator)
+        for component in asking:
+            check_model(component, self.model)
+        if design:
+            return
+        self._check_goal_and_estimator()
+        if self.operator.needs_ground_truth and self.pool_y is None:
+            raise Incompatible(
+                f"operator {type(self.operator).__name__} needs the true labels of the pool, which "
+                "exist only in a simulated run; use max, min, average or annealed"
+            )
+
+    def _check_goal_and_estimator(self) -> None:
+        goal, estimator = type(self.goal).__name__, type(self.estimator).__name__
+        if not isinstance(self.goal, PredictionGoal):
+            raise Incompatible(f"goal {goal} is neither a PredictionGoal nor a DesignGoal")
+        gradient = isinstance(self.goal, LogitGoal)
+        screens = self.estimator.screen is not None
+        if not gradient and (self.estimator.needs != "value" or screens):
+            raise Incompatible(
+                f"goal {goal} has no gradient, which "
+                f"{'screening' if screens else estimator} needs; "
+                "use utility=lookahead or utility=retrain with utility.screen=null"
+            )
+        if self.estimator.needs == "hessian" and not has_logit_hessian(self.goal):
+            raise Incompatible(
+                f"goal {goal} gives no logit_hessian, which {estimator} needs; "
+                "use utility=lookahead or utility=retrain"
+            )
+
+    def check_batch(self, rule: BatchRule | None, batch_size: int) -> None:
+        """Refuse a batch rule that asks more than the model or the screening gives."""
+        missing = rule.needs_model - self.model.capabilities if rule else frozenset()
+        if missing:
+            raise Incompatible(
+                f"batch rule {type(rule).__name__} asks {', '.join(sorted(missing))} of the model, "
+                f"which {type(self.model).__name__} cannot give; use model=softmax, or batch=top"
+            )
+        screen = None if isinstance(self.goal, DesignGoal) else self.estimator.screen
+        if screen is not None and screen < batch_size:
+            raise Incompatible(
+                f"utility.screen={screen} looks at fewer candidates than batch_size={batch_size} "
+                "asks for; raise utility.screen, or set it to null"
+            )
+
+    @property
+    def regime(self) -> str:
+        return self.model.regime
+
+    @property
+    def slope_of(self) -> LogitGoal | None:
+        """The goal, if its gradient will be asked for."""
+        if not isinstance(self.goal, LogitGoal):
+            return None
+        first_order = self.estimator.needs != "value" or self.estimator.screen is not None
+        return self.goal if first_order else None
+
+    def reference(self, pool: Reference) -> Reference:
+        """What the goal is measured on: the initial pool, or the dev set through the same model."""
+        return goal_reference(self.goal, pool, self.dev)
+
+    def __call__(self, candidates: Candidates) -> Scores:
+        """Score the candidates; see `Scores`."""
+        everyone = np.arange(len(candidates))
+        if isinstance(self.goal, DesignGoal):
+            reference = self.reference(candidates.pool)
+            gains = self.goal.gains(candidates, reference, regime=self.model.regime)
+            U = np.repeat(gains[:, None], candidates.model.n_classes, axis=1)
+            noise = float(np.abs(gains).max()) * _round_off(candidates)
+            return Scores(U, self._finite(gains), noise, everyone)
+        screen = self.estimator.screen
+        if screen is None or screen >= len(candidates) or self.first_order is None:
+            return self._scores(self.estimator, candidates)
+        ranked = self._scores(self.first_order, candidates)
+        best = np.sort(np.argsort(-ranked.utility, kind="stable")[:screen])
+        closer = self._scores(self.estimator, candidates.subset(best))
+        utility = np.full(len(candidates), np.nan)
+        utility[best] = closer.utility
+        return replace(closer, utility=utility, looked_at=best)
+
+    def _scores(self, estimator: UtilityEstimator, candidates: Candidates) -> Scores:
+        reference, regime = self.reference(candidates.pool), self.model.regime
+        if candidates.pool.engine.remote:
+            return self._remote_scores(candidates, reference)
+        estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
+        utility, log_Q = self._resolve(estimate.U, candidates)
+        largest = max(float(estimate.U.max()), -float(estimate.U.min()))
+        noise = largest * (_round_off(candidates) + estimate.relative_error)
+        everyone = np.arange(len(candidates))
+        return Scores(estimate.U, self._finite(utility), noise, everyone, estimate.trust, log_Q)
+
+    def _remote_scores(self, candidates: Candidates, reference: Reference) -> Scores:
+        """The same where blocks of the pool are scored elsewhere; `check_engine` let it through."""
+        assert isinstance(self.estimator, FirstOrderEstimator) and isinstance(self.goal, LogitGoal)
+        found = self.estimator.direction(self.goal, reference, regime=self.model.regime)
+        y_true = None
+        if self.operator.needs_ground_truth and self.pool_y is not None:
+            y_true = self.pool_y[candidates.rows]
+        utility, U = remote.score(candidates, found, self.operator, y_true)
+        noise = float(np.abs(U).max()) * (_round_off(candidates) + found.relative_error)
+        everyone = np.arange(len(candidates))
+        return Scores(U, self._finite(utility), noise, everyone, self.estimator.trust(candidates))
+
+    def resolve(self, U: Array, candidates: Candidates) -> Array:
+        """The operator's utility (N,) from utilities under every label U (N, K)."""
+        return self._resolve(U, candidates)[0]
+
+    def _resolve(self, U: Array, candidates: Candidates) -> tuple[Array, Array]:
+        """The utility (N,), and log P(y) (N, K) that it was resolved under."""
+        log_Q, y_true = self.operator.beliefs(candidates), None
+        if self.operator.needs_ground_truth and self.pool_y is not None:
+            y_true = self.pool_y[candidates.rows]
+        utility = self.operator(U, log_Q, y_true, candidates.progress)
+        if y_true is None:
+            return utility, log_Q
+        return utility, np.where(np.eye(U.shape[1], dtype=bool)[y_true], 0.0, -np.inf)
+
+    def _finite(self, utility: Array) -> Array:
+        if not np.isfinite(utility).all():
+            bad = int(np.flatnonzero(~np.isfinite(utility))[0])
+            raise BadInput(
+                f"goal {type(self.goal).__name__} with operator {type(self.operator).__name__} "
+                f"gives the utility {utility[bad]} (candidate {bad}); every one must be finite"
+            )
+        return utility
+
+
+def _round_off(candidates: Candidates) -> float:
+    """How far utilities are undetermined, relative to the largest, whatever the solver did."""
+    return FIT_NOISE + ROUND_OFF * float(np.finfo(candidates.pool.X.dtype).eps)
+
+
+def check_model(asking: Goal | LabelOperator | UtilityEstimator | BatchRule, model: Model) -> None:
+    """A component that asks of the model what it cannot give is refused."""
+    missing = asking.needs_model - model.capabilities
+    if missing:
+        raise Incompatible(
+            f"{type(asking).__name__} asks {', '.join(sorted(missing))} of the model, which "
+            f"{type(model).__name__} cannot give; use model=softmax"
+        )
+
+
+def check_goal_reference(goal: Goal, dev: Labelled | None) -> None:
+    """A dev goal without dev labels is refused."""
+    if goal.reference == "dev" and not (dev is not None and len(dev)):
+        raise Incompatible(
+            f"goal {type(goal).__name__} is measured on a dev set and there is none; "
+            "give dev labels (dev.fraction=0.1, or X_dev= and y_dev=) or a pool goal such as ent"
+        )
+
+
+def goal_reference(goal: Goal, pool: Reference, dev: Labelled | None) -> Reference:
+    """The reference that a goal names."""
+    if goal.reference == "pool":
+        return pool
+    check_goal_reference(goal, dev)
+    assert dev is not None
+    return Reference(pool.model, dev.X, dev.y)
+
+
+def goal_value(goal: Goal, pool: Reference, dev: Labelled | None) -> float:
+    """tau of the model that ``pool`` is seen through."""
+    return goal.measure(goal_reference(goal, pool, dev))

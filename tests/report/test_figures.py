@@ -1,0 +1,111 @@
+"""Figures: there, whole, with something drawn; none where there is nothing to draw."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from goralx.report import figures
+from tests import runs
+
+
+def pixels(path):
+    from matplotlib.image import imread
+
+    return imread(path)[..., :3]
+
+
+def assert_drawn(path):
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    image = pixels(path)
+    assert image.shape[1] == 800 and 300 <= image.shape[0] <= 1200
+    assert 0.005 < (image < 0.9).any(axis=-1).mean() < 0.7
+
+
+def names(directory):
+    return sorted(p.stem for p in (directory / "figures").glob("*"))
+
+
+def test_a_run_draws_its_curves(finished):
+    directory, _ = finished
+    assert names(directory) == ["goal_curves", "learning_curve", "utility_distribution"]
+    for name in names(directory):
+        assert_drawn(directory / "figures" / f"{name}.png")
+
+
+def test_a_random_run_has_no_utilities_to_draw(tmp_path):
+    runs.run(tmp_path / "run", runs.experiment(strategy="random", n_queries=10))
+    assert names(tmp_path / "run") == ["goal_curves", "learning_curve"]
+
+
+@pytest.mark.parametrize("n_queries", [6, 60])
+def test_two_features_give_a_picture_of_the_pool(tmp_path, n_queries):
+    directory = tmp_path / "run"
+    runs.run(directory, runs.experiment("synth2", n_queries=n_queries, batch_size=3))
+    assert "pool" in names(directory)
+    assert_drawn(directory / "figures" / "pool.png")
+
+
+def test_the_boundary_is_where_the_likeliest_class_changes():
+    instance = dataclasses.replace(runs.experiment("synth2").instance, classes=("a", "b"))
+    weights = np.array([1.0, 2.0])  # x + 2 y = 3
+
+    def log_proba(X):
+        margin = X @ weights - 3.0
+        return np.stack([-np.logaddexp(0, margin), -np.logaddexp(0, -margin)], axis=1)
+
+    none = np.empty(0, dtype=np.int64)
+    figure = figures.pool(instance, none, none, log_proba)
+    contours = [c for c in figure.axes[0].collections if type(c).__name__ == "QuadContourSet"]
+    (line,) = [path.vertices for c in contours for path in c.get_paths()]
+    assert len(line) > 10 and np.abs(line @ weights - 3.0).max() < 1e-3
+
+
+def test_more_classes_have_boundaries_too(tmp_path):
+    from goralx import make_instance
+
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), 30)
+    X = np.array([[0, 0], [4, 0], [0, 4]])[y] + rng.normal(size=(90, 2))
+
+    class Plane:
+        def instance(self, rng):
+            return make_instance("plane", X, y, rng=rng, n_init=6, n_test=20)
+
+    runs.run(tmp_path / "run", runs.experiment(Plane(), n_queries=10))
+    assert_drawn(tmp_path / "run" / "figures" / "pool.png")
+
+
+def curve(accuracy):
+    n = 10.0 * np.arange(1, len(accuracy) + 1)
+    return {"n_labelled": n, "test/accuracy": np.array(accuracy)}
+
+
+def test_thresholds_are_marked_where_they_are_met():
+    results = {
+        "full_pool_accuracy": 0.9, "aulc": 0.7, "labels_needed": {"80%": 20, "90%": 20, "95%": None}
+    }  # fmt: skip
+    (axes,) = figures.learning_curve(curve([0.5, 0.85, 0.85]), results).axes
+    texts = [t.get_text() for t in axes.texts]
+    assert texts == ["full pool 0.900", "80 %, 90 %\nat 20"]
+    dots = [line.get_xydata()[0].tolist() for line in axes.lines if line.get_marker() == "o"]
+    assert [20.0, 0.85] in dots
+
+
+def test_goal_curves_have_a_panel_a_goal_and_one_for_predictions():
+    rounds = {
+        **curve([0.5, 0.6]), "goal/ent": np.array([-3.0, -2.0]), "goal/fir": np.array([-9.0, -8.0]),
+        "change/predicted": np.array([np.nan, 1.5]), "change/realised": np.array([np.nan, 1.0]),
+    }  # fmt: skip
+    panels = figures.goal_curves(rounds, "fir").axes
+    assert [axes.get_ylabel() for axes in panels] == ["τ fir", "τ ent", "Δτ fir per batch"]
+    assert panels[0].lines[0].get_ydata().tolist() == [-9.0, -8.0]
+    rounds["change/predicted"] = np.full(2, np.nan)
+    assert len(figures.goal_curves(rounds, "fir").axes) == 2
+
+
+def test_a_run_of_one_scored_round_can_be_drawn(tmp_path):
+    runs.run(tmp_path / "run", runs.experiment(n_queries=5))
+    assert_drawn(tmp_path / "run" / "figures" / "utility_distribution.png")
