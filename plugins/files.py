@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 import goralx
 from goralx import BadInput, Instance, Split
@@ -14,7 +15,11 @@ from goralx.data import (
     fetch_openml,
     find_openml,
     given_path,
+    holds_sparse,
+    open_labels,
     read_arrays,
+    read_sparse_npz,
+    read_svmlight,
     read_table,
 )
 
@@ -40,6 +45,10 @@ class Table(Split):
             if given not in allowed:
                 raise BadInput(f"dataset.{option}={given}; allowed: {', '.join(allowed)}")
 
+    def left_out(self) -> list[str]:
+        """Names of the columns to exclude."""
+        return [name.strip() for name in (self.exclude or "").split(",") if name.strip()]
+
     def made(
         self, name: str, frame: DataFrame, label: str, rng: np.random.Generator, what: str
     ) -> Instance:
@@ -47,7 +56,7 @@ class Table(Split):
         X, labels, dropped = features_and_labels(
             frame,
             label,
-            exclude=[name.strip() for name in (self.exclude or "").split(",") if name.strip()],
+            exclude=self.left_out(),
             missing=self.missing,
             categorical=self.categorical,
         )
@@ -88,15 +97,42 @@ class Csv(Table):
 class Npz(Split):
     """Arrays saved with `numpy.savez`: X (N, d) of numbers, all finite, and y (N,), the labels.
 
-    ``n_init`` null is two samples a class, ``n_test`` null a quarter of the rows.
+    Or a sparse matrix of `scipy.sparse.save_npz`, which stays sparse; ``labels`` is then a ``.npy``
+    file of them (N,). ``n_init`` null is two samples a class, ``n_test`` null a quarter of the
+    rows.
     """
 
     path: str | None = None
+    labels: str | None = None
 
     def instance(self, rng: np.random.Generator) -> Instance:
         path = given_path(_required(self.path, "npz", "arrays.npz"))
+        if holds_sparse(path):
+            if self.labels is None:
+                raise BadInput(f"{path} holds a sparse matrix; set dataset.labels=y.npy beside it")
+            y = open_labels(given_path(self.labels, "dataset.labels"))
+            return self.split("npz", read_sparse_npz(path), y, rng, source=path.name)
+        if self.labels is not None:
+            raise BadInput(f"dataset.labels={self.labels} is for sparse matrices; {path} has y")
         X, y = read_arrays(path, "X", "y")
         return self.split("npz", X, y, rng, source=path.name)
+
+
+@dataclass(frozen=True)
+class Svmlight(Split):
+    """A svmlight or libsvm file (also .gz, .bz2): lines of ``label index:value ...``; kept sparse.
+
+    ``standardize`` scales features to variance 1 and does not centre them. ``n_init`` null is two
+    samples a class, ``n_test`` null a quarter of the rows.
+    """
+
+    path: str | None = None
+    standardize: bool = False
+
+    def instance(self, rng: np.random.Generator) -> Instance:
+        path = given_path(_required(self.path, "svmlight", "data.svm"))
+        X, y = read_svmlight(path)
+        return self.split("svmlight", X, y, rng, source=path.name)
 
 
 @dataclass(frozen=True)
@@ -142,16 +178,29 @@ class OpenML(Table):
             home,
             **query,
             target_column=self.label or "default-target",
-            as_frame=True,
+            as_frame="auto",
             parser="auto",
         )
         if getattr(bunch.target, "ndim", 0) != 1:
             raise BadInput(f"OpenML, {query}: it has no single target; name one by dataset.label")
+        which = f"OpenML {bunch.details['name']}, version {bunch.details['version']}"
+        if issparse(bunch.data):
+            return self._sparse(bunch, which, rng)
         frame = bunch.frame.rename_axis(index="row")
         frame.index += 1
         frame = frame[[*bunch.data.columns, bunch.target.name]]
-        which = f"OpenML {bunch.details['name']}, version {bunch.details['version']}"
         return self.made("openml", frame, bunch.target.name, rng, which)
+
+    def _sparse(self, bunch: Any, which: str, rng: np.random.Generator) -> Instance:
+        """Of a sparse ARFF file: what is not there is zero, and stays so."""
+        if self.missing != "error":
+            raise BadInput(f"dataset.missing={self.missing}: {which} is sparse; allowed: error")
+        left_out = self.left_out()
+        unknown = sorted(set(left_out) - set(bunch.feature_names))
+        if unknown:
+            raise BadInput(f"dataset.exclude: {which} has no feature {', '.join(unknown)}")
+        kept = [i for i, name in enumerate(bunch.feature_names) if name not in left_out]
+        return self.split("openml", bunch.data.tocsr()[:, kept], bunch.target, rng, source=which)
 
 
 def _required(path: str | None, dataset: str, example: str) -> str:
@@ -165,3 +214,4 @@ def register_datasets(register):
     register("csv", Csv)
     register("npz", Npz)
     register("openml", OpenML)
+    register("svmlight", Svmlight)

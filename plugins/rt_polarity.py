@@ -11,6 +11,7 @@ import goralx
 from goralx import BadInput, Instance
 from goralx.data import (
     Encoder,
+    Tfidf,
     TfidfSvd,
     TransformerCls,
     cache_folder,
@@ -26,7 +27,7 @@ FILES = {
     "rt-polarity.pos": "d79ef14009bbf87cd6be21f91c3ea1a3cbcb73b34dfb4231aef7bbcd7677abc4",
     "rt-polarity.neg": "4af43bf489620b498a0852c5a8c6a535155dec7985fdfea782b8f7756b957ccc",
 }
-ENCODERS = ("auto", "vectors", "tfidf", "transformer")
+ENCODERS = ("auto", "vectors", "tfidf", "terms", "transformer")
 WAYS_OUT = (
     "without a network, set dataset.path to a folder with rt-polarity.pos and rt-polarity.neg, or "
     "to an .npz of vectors (X, y)"
@@ -42,10 +43,11 @@ class RtPolarity:
     ``GORALX_DATA``, else the original archive is downloaded once into the cache folder.
 
     ``encoder``: "vectors" reads the ``.npz``; "tfidf" makes ``n_components`` dimensions by TF-IDF
-    and SVD; "transformer" takes [CLS] of the last layer of ``model``, as the paper does, of the
-    first ``max_length`` tokens, and needs ``goralx[text]``; "auto" is "vectors" where there is an
-    ``.npz``, else "tfidf". Encoded sentences are kept in the cache folder. Rows: all positive
-    sentences in the order of their file, then all negative ones.
+    and SVD; "terms" is TF-IDF as it is, sparse, a feature a term; "transformer" takes [CLS] of the
+    last layer of ``model``, as the paper does, of the first ``max_length`` tokens, and needs
+    ``goralx[text]``; "auto" is "vectors" where there is an ``.npz``, else "tfidf". Vectors are kept
+    in the cache folder. Rows: all positive sentences in the order of their file, then all negative
+    ones.
     """
 
     path: str | None = None
@@ -74,8 +76,11 @@ class RtPolarity:
             source = f"vectors of {stored.name}"
         else:
             texts, positive = _sentences(self._folder(place))
-            encoder = self._encoder()
-            X = vectors(texts, encoder)
+            if self.encoder == "terms":
+                encoder, X = Tfidf(), Tfidf().encode(texts)
+            else:
+                encoder = self._encoder()
+                X = vectors(texts, encoder)
             source = f"sentence polarity v1.0, {encoder}"
         return goralx.make_instance(
             "rt_polarity",

@@ -10,7 +10,7 @@ from .instance import Instance, Labelled
 from .labels import Labels, plain_labels
 from .large_files import converted, open_labels, open_matrix
 from .matrix import Matrix, Rows, blocks, shown
-from .memory import part
+from .memory import as_matrix, part
 from .seeds import streams
 from .sources import (
     cache_folder,
@@ -22,9 +22,11 @@ from .sources import (
     given_path,
     read_arrays,
 )
-from .splits import Split, check_split, make_instance
+from .sparse import Sparse
+from .sparse_files import holds_sparse, read_sparse_npz, read_svmlight
+from .splits import NotCentred, Split, check_split, make_instance
 from .tables import features_and_labels, read_table
-from .text import Encoder, TfidfSvd, TransformerCls, vectors
+from .text import Encoder, Tfidf, TfidfSvd, TransformerCls, vectors
 from .views import View
 
 __all__ = [
@@ -35,12 +37,16 @@ __all__ = [
     "Labelled",
     "Labels",
     "Matrix",
+    "NotCentred",
     "Rows",
+    "Sparse",
     "Split",
+    "Tfidf",
     "TfidfSvd",
     "TransformerCls",
     "View",
     "as_features",
+    "as_matrix",
     "blocks",
     "cache_folder",
     "check_finite",
@@ -53,12 +59,15 @@ __all__ = [
     "find_openml",
     "first_line",
     "given_path",
+    "holds_sparse",
     "make_instance",
     "open_labels",
     "open_matrix",
     "part",
     "plain_labels",
     "read_arrays",
+    "read_sparse_npz",
+    "read_svmlight",
     "read_table",
     "shown",
     "streams",

@@ -6,11 +6,13 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from goralx.errors import BadInput
 
 from .matrix import Matrix, Rows
-from .memory import matrix
+from .memory import as_matrix
+from .sparse import Sparse
 
 Features = NDArray[np.floating]
 """Or a `Matrix` that reads like one: whatever goes over many samples takes it block by block."""
@@ -22,10 +24,12 @@ Array = NDArray[np.floating]
 def as_features(X: ArrayLike | Matrix, where: str) -> Features:
     """A two-dimensional floating array; float32 is kept, anything numeric else becomes float64.
 
-    A `Matrix` is left as it is.
+    A `Matrix` is left as it is; a sparse matrix of scipy's becomes one.
     """
     if isinstance(X, Matrix):
         return cast(Features, X)
+    if sparse.issparse(X):
+        return cast(Features, Sparse.of(X, where))
     try:
         values = np.asarray(X)
         if values.dtype.kind in "cmMV":
@@ -43,7 +47,7 @@ def as_features(X: ArrayLike | Matrix, where: str) -> Features:
 
 def check_finite(X: Features, where: str, *, allow_nan: bool = False) -> None:
     """Raise `BadInput` that names the first row with a NaN (unless allowed) or an infinity."""
-    found = matrix(X).first_not_finite(allow_nan=allow_nan)
+    found = as_matrix(X).first_not_finite(allow_nan=allow_nan)
     if found is not None:
         row, column, value = found
         raise BadInput(
@@ -63,10 +67,10 @@ def imputed(X: Features, rows: Rows, where: str) -> Features:
 
 def standardized(X: Features, rows: Rows, where: str) -> Features:
     """X with each feature scaled to mean 0 and variance 1 over ``rows``."""
-    mean, deviation, largest = matrix(X).moments(rows)
+    mean, deviation, largest = as_matrix(X).moments(rows)
     if not np.isfinite(deviation).all():
         column = int(np.flatnonzero(~np.isfinite(deviation))[0])
         raise BadInput(f"{where}: the variance of feature {column} overflows; rescale it")
     # a constant column's standard deviation is round-off, not zero
     scale = np.where(deviation <= 1e-12 * largest, 1.0, deviation)
-    return cast(Features, matrix(X).scaled(mean, scale))
+    return cast(Features, as_matrix(X).scaled(mean, scale))

@@ -13,7 +13,7 @@ from goralx.errors import BadInput
 from .features import Features, check_finite
 from .labels import Labels, check_labelled
 from .matrix import Rows
-from .memory import matrix, part
+from .memory import as_matrix, part
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Instance:
     @property
     def on_disk(self) -> bool:
         """Whether features are read from a file, block by block, and can be sent as its path."""
-        return matrix(self.X).on_disk
+        return as_matrix(self.X).on_disk
 
     @cached_property
     def pool_X(self) -> Features:
@@ -92,7 +92,7 @@ class Instance:
         Half the memory and, for passes over the pool, half the time; fits are in double precision
         either way.
         """
-        single = cast(Features, matrix(self.X).in_single(f"dataset '{self.name}'"))
+        single = cast(Features, as_matrix(self.X).in_single(f"dataset '{self.name}'"))
         return self if single is self.X else replace(self, X=single)
 
     def with_dev(

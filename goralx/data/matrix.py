@@ -44,6 +44,10 @@ class Matrix(Protocol):
     def on_disk(self) -> bool:
         """Whether it can be sent to another process as a path, and costs no memory here."""
 
+    @property
+    def centred(self) -> bool:
+        """Whether standardising takes away the means of its features, or only scales them."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Any) -> NDArray[np.floating]: ...
@@ -62,6 +66,9 @@ class Matrix(Protocol):
 
     def in_single(self, where: str) -> Matrix:
         """In single precision, where that saves memory; `BadInput` where it would lose samples."""
+
+    def numbers(self, rows: slice) -> tuple[NDArray[Any], ...]:
+        """All there is in these rows, as plain arrays: what a fingerprint is taken of."""
 
     def first_not_finite(self, *, allow_nan: bool = False) -> tuple[int, int, float] | None:
         """Row, column and value of the first NaN (unless allowed) or infinity."""

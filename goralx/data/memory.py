@@ -23,6 +23,10 @@ class InMemory:
     X: NDArray[np.floating]
 
     @property
+    def centred(self) -> bool:
+        return True
+
+    @property
     def on_disk(self) -> bool:
         return False
 
@@ -61,6 +65,9 @@ class InMemory:
             )
         return single
 
+    def numbers(self, rows: slice) -> tuple[NDArray[Any], ...]:
+        return (self.X[rows],)
+
     def first_not_finite(self, *, allow_nan: bool = False) -> tuple[int, int, float] | None:
         step = max(1, _CHECKED // max(1, self.X.shape[1]))
         for start in range(0, len(self.X), step):
@@ -72,11 +79,11 @@ class InMemory:
         return None
 
 
-def matrix(X: NDArray[Any] | Matrix) -> Matrix:
+def as_matrix(X: NDArray[Any] | Matrix) -> Matrix:
     """X as what is asked of features; the one place that tells arrays from what is none."""
     return cast(Matrix, InMemory(X) if isinstance(X, np.ndarray) else X)
 
 
 def part(X: Any, index: slice | Rows) -> Any:
     """These rows of X: an array of an array, a matrix of a matrix."""
-    return matrix(X).part(index)
+    return as_matrix(X).part(index)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from goralx.errors import BadInput
+from goralx.errors import BadInput, RunWarning
 
 from .features import as_features, check_finite, imputed, standardized
 from .instance import Instance
 from .labels import Labels, encode_labels
 from .matrix import Matrix, Rows
+from .memory import as_matrix
+
+
+class NotCentred(RunWarning):
+    """Features were standardised but for their means: centring would leave no zeros."""
 
 
 def check_split(n_init: int | None, n_test: int | None, C: float) -> None:
@@ -83,9 +89,9 @@ def make_instance(
     ``n_test`` rows at random (in the classes' proportions if ``stratify``), a quarter if None;
     ``n_init`` rows, as many of each class as divide evenly and the remainder spread at random,
     never fewer than one a class, two a class if None. ``impute`` replaces a missing value (NaN) by
-    its feature's mean, ``standardize`` scales features to mean 0, variance 1: both over pool and
-    init together, so that nothing is learnt from the test set. A feature that is constant there is
-    only centred. Raises `BadInput` where the rows do not suffice.
+    its feature's mean, ``standardize`` scales features to mean 0, variance 1 (sparse ones are not
+    centred): both over pool and init together, so that nothing is learnt from the test set. A
+    feature that is constant there is only centred. Raises `BadInput` where the rows do not suffice.
     """
     where = f"dataset '{name}'"
     y, classes = encode_labels(labels, where)
@@ -114,6 +120,13 @@ def make_instance(
         features = imputed(np.asarray(features), rest, where)
     if standardize:
         features = standardized(features, rest, where)
+        if not as_matrix(features).centred:
+            warnings.warn(
+                f"{where}: sparse features are scaled to variance 1 and not centred; "
+                "dataset.standardize=false leaves them as they are",
+                NotCentred,
+                stacklevel=2,
+            )
     empty = np.empty(0, dtype=np.int64)
     return Instance(name, features, y, classes, np.sort(init), pool, np.sort(test), empty, source)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from goralx.errors import BadInput
 
 from .sources import cache_folder, first_line, read_arrays, write_atomically
+from .sparse import Sparse
 
 Vectors = NDArray[np.float32]
 
@@ -27,6 +28,33 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """(N, d), a row a text."""
+
+
+def _weights(texts: Sequence[str]) -> Any:
+    """TF-IDF of words and word pairs (N, terms), sparse; rows of length 1."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(
+        sublinear_tf=True, ngram_range=(1, 2), min_df=min(2, len(texts)), token_pattern=r"\S+"
+    )
+    try:
+        return vectorizer.fit_transform(texts)
+    except ValueError as error:  # no word is left
+        raise BadInput(f"TF-IDF of {len(texts)} texts: {error}") from error
+
+
+@dataclass(frozen=True)
+class Tfidf:
+    """TF-IDF of words and word pairs, kept sparse: a feature a term.
+
+    Fit to all the texts it is given and to no label. Rows have length 1, times ``scale``.
+    """
+
+    scale: float = 1.0
+
+    def encode(self, texts: Sequence[str]) -> Sparse:
+        """(N, terms), a row a text; quick enough never to be cached."""
+        return Sparse.of((_weights(texts) * self.scale).astype(np.float32), "TF-IDF")
 
 
 @dataclass(frozen=True)
@@ -47,15 +75,8 @@ class TfidfSvd:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectorizer = TfidfVectorizer(
-            sublinear_tf=True, ngram_range=(1, 2), min_df=min(2, len(texts)), token_pattern=r"\S+"
-        )
-        try:
-            weights = vectorizer.fit_transform(texts)
-        except ValueError as error:  # no word is left
-            raise BadInput(f"TF-IDF of {len(texts)} texts: {error}") from error
+        weights = _weights(texts)
         if self.n_components >= min(weights.shape):
             raise BadInput(
                 f"dataset.n_components={self.n_components}; allowed: 1 to {min(weights.shape) - 1},"

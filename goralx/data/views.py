@@ -49,6 +49,10 @@ class View:
         return 2
 
     @property
+    def centred(self) -> bool:
+        return True
+
+    @property
     def on_disk(self) -> bool:
         return True
 
@@ -103,6 +107,9 @@ class View:
                 mean += apart * (m / total)
                 largest, n = np.maximum(largest, np.abs(values).max(axis=0)), total
             return Moments(mean, np.sqrt(square / n), largest)
+
+    def numbers(self, rows: slice) -> tuple[NDArray[Any], ...]:
+        return (self[rows],)
 
     def first_not_finite(self, *, allow_nan: bool = False) -> tuple[int, int, float] | None:
         """Row, column and value of the first NaN or infinity; one pass over the rows, once."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from goralx.data import Instance, blocks, shown
+from goralx.data import Instance, as_matrix, blocks, shown
 
 PACKAGES = ("goralx", "numpy", "scipy", "scikit-learn", "hydra-core", "mlflow", "matplotlib")
 
@@ -27,10 +27,11 @@ def fingerprint(identity: Mapping[str, Any], instance: Instance) -> str:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
         digest.update(b"%d:" % len(text) + text)
     for name in ("X", "y", "init", "pool", "test", "dev"):
-        array = getattr(instance, name)
-        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
-        for block in shown(blocks(len(array)), "fingerprint", progress=name == "X"):
-            digest.update(np.ascontiguousarray(array[block]).data)
+        values = getattr(instance, name)
+        digest.update(f"{name}{values.dtype.str}{values.shape}".encode())
+        for block in shown(blocks(len(values)), "fingerprint", progress=name == "X"):
+            for array in as_matrix(values).numbers(block):
+                digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
