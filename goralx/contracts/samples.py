@@ -16,6 +16,10 @@ from .models import CurvedModel, FittedModel, TravellingModel
 from .passes import HERE, Engine, Measured, Predictor, Seen, Sloped, Survey, pieces_of
 
 
+HELD = 1 << 30
+"""Bytes of log P, or of U, beyond which they are worked out block by block and never held."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """Samples seen through one fitted model: X (M, d), labels or None, and the predictions.
@@ -76,7 +80,13 @@ class Reference:
         """Measure a goal, and in the same pass whatever else is known to be asked for."""
         goals = {id(g): g for g in self.asked if g.separable and id(g) not in self._found}
         goals[id(goal)] = goal
-        self._survey(tuple(goals.values()), slope_of, keep=not self.engine.remote)
+        self._survey(tuple(goals.values()), slope_of, keep=self.at_hand)
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether numbers of every sample and label (M, K) are to be held here at all."""
+        size = len(self.X) * self.model.n_classes * self.X.dtype.itemsize
+        return not self.engine.remote and size <= HELD
 
     def _survey(
         self, goals: tuple[Measured, ...], slope_of: Sloped | None, *, keep: bool

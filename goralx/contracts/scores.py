@@ -22,8 +22,9 @@ class Scores:
     error that fit, solver and round-off leave in a utility, ``trust`` (n,) the estimator's kappa or
     None.
     ``log_Q`` (n, K) is log P(y) as labels were resolved under, certain where the operator is told
-    the truth, or None where the goal asks no label. Where other processes scored the candidates,
-    ``log_Q`` is None and ``U`` (2, K) only the smallest and largest under each label.
+    the truth, or None where the goal asks no label. Where the pool was scored piece by piece (other
+    processes, or U beyond `HELD` bytes and nobody asked for it), ``log_Q`` is None and ``U`` (2, K)
+    only the smallest and largest under each label.
     """
 
     U: Array
@@ -47,7 +48,8 @@ class Scores:
 class Scorer(Protocol):
     """Resolved goal-oriented utilities of the candidates."""
 
-    def __call__(self, candidates: Candidates) -> Scores: ...
+    def __call__(self, candidates: Candidates, *, per_label: bool = False) -> Scores:
+        """``per_label``: with U of every candidate, however large it is."""
 
     @property
     def regime(self) -> str:

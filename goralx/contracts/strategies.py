@@ -55,7 +55,9 @@ class Query:
     @cached_property
     def scores(self) -> Scores:
         """Goal-oriented utilities: ``scores.U`` (N, K) and ``scores.utility`` (N,)."""
-        return self.scorer(self.candidates)
+        return self.scorer(
+            self.candidates, per_label=self.rule is not None and not self.rule.utility_only
+        )
 
     @property
     def scorer(self) -> Scorer:

@@ -99,7 +99,7 @@ def explain_round(
     progress = (len(rows) - n_init) / experiment.budget
     pool = Reference(model, instance.pool_X)
     candidates = Candidates(pool, unlabelled, labelled, progress, experiment.seed)
-    scores = utility(candidates)
+    scores = utility(candidates, per_label=True)
     pool_ids = _samples(samples, batch, round)
     ids = dict(zip(instance.pool[unlabelled].tolist(), range(len(unlabelled))))
     kind = utility.goal.reference

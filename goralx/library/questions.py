@@ -67,7 +67,7 @@ def utilities(
         random_state,
     )  # fmt: skip
     asked = options.asked(X_labelled, y_labelled, X_pool)
-    scores = asked.scored(asked.candidates)
+    scores = asked.scored(asked.candidates, per_label=per_label)
     return scores.U if per_label else scores.utility
 
 
@@ -160,7 +160,7 @@ def explain(
     return explanation.explain(
         scorer,
         candidates,
-        scorer(candidates),
+        scorer(candidates, per_label=True),
         rows.astype(np.int64),
         classes=asked.classes,
         operator=name,

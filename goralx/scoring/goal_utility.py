@@ -28,7 +28,7 @@ from goralx.contracts import (
 from goralx.data import Array, Labelled, Labels
 from goralx.errors import BadInput, Incompatible
 
-from . import remote
+from . import piecewise
 
 FIT_NOISE = 1e-8
 """The fit's gradient tolerance: utilities are not determined any further than that."""
@@ -119,8 +119,8 @@ class GoalOrientedUtility:
         """What the goal is measured on: the initial pool, or the dev set through the same model."""
         return goal_reference(self.goal, pool, self.dev)
 
-    def __call__(self, candidates: Candidates) -> Scores:
-        """Score the candidates; see `Scores`."""
+    def __call__(self, candidates: Candidates, *, per_label: bool = False) -> Scores:
+        """Score the candidates; see `Scores`. ``per_label``: with all of U, however large it is."""
         everyone = np.arange(len(candidates))
         if isinstance(self.goal, DesignGoal):
             reference = self.reference(candidates.pool)
@@ -130,18 +130,21 @@ class GoalOrientedUtility:
             return Scores(U, self._finite(gains), noise, everyone)
         screen = self.estimator.screen
         if screen is None or screen >= len(candidates) or self.first_order is None:
-            return self._scores(self.estimator, candidates)
+            return self._scores(self.estimator, candidates, per_label)
         ranked = self._scores(self.first_order, candidates)
         best = np.sort(np.argsort(-ranked.utility, kind="stable")[:screen])
-        closer = self._scores(self.estimator, candidates.subset(best))
+        closer = self._scores(self.estimator, candidates.subset(best), per_label=True)
         utility = np.full(len(candidates), np.nan)
         utility[best] = closer.utility
         return replace(closer, utility=utility, looked_at=best)
 
-    def _scores(self, estimator: UtilityEstimator, candidates: Candidates) -> Scores:
+    def _scores(
+        self, estimator: UtilityEstimator, candidates: Candidates, per_label: bool = False
+    ) -> Scores:
         reference, regime = self.reference(candidates.pool), self.model.regime
-        if candidates.pool.engine.remote:
-            return self._remote_scores(candidates, reference)
+        whole = candidates.pool.at_hand or (per_label and not candidates.pool.engine.remote)
+        if not whole and isinstance(estimator, FirstOrderEstimator) and self.operator.separable:
+            return self._piecewise(estimator, candidates, reference)
         estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
         utility, log_Q = self._resolve(estimate.U, candidates)
         largest = max(float(estimate.U.max()), -float(estimate.U.min()))
@@ -149,17 +152,19 @@ class GoalOrientedUtility:
         everyone = np.arange(len(candidates))
         return Scores(estimate.U, self._finite(utility), noise, everyone, estimate.trust, log_Q)
 
-    def _remote_scores(self, candidates: Candidates, reference: Reference) -> Scores:
-        """The same where blocks of the pool are scored elsewhere; `check_engine` let it through."""
-        assert isinstance(self.estimator, FirstOrderEstimator) and isinstance(self.goal, LogitGoal)
-        found = self.estimator.direction(self.goal, reference, regime=self.model.regime)
+    def _piecewise(
+        self, estimator: FirstOrderEstimator, candidates: Candidates, reference: Reference
+    ) -> Scores:
+        """The same a piece of the pool at a time: U is resolved there, and not held."""
+        assert isinstance(self.goal, LogitGoal)
+        found = estimator.direction(self.goal, reference, regime=self.model.regime)
         y_true = None
         if self.operator.needs_ground_truth and self.pool_y is not None:
             y_true = self.pool_y[candidates.rows]
-        utility, U = remote.score(candidates, found, self.operator, y_true)
+        utility, U = piecewise.score(candidates, found, self.operator, y_true)
         noise = float(np.abs(U).max()) * (_round_off(candidates) + found.relative_error)
         everyone = np.arange(len(candidates))
-        return Scores(U, self._finite(utility), noise, everyone, self.estimator.trust(candidates))
+        return Scores(U, self._finite(utility), noise, everyone, estimator.trust(candidates))
 
     def resolve(self, U: Array, candidates: Candidates) -> Array:
         """The operator's utility (N,) from utilities under every label U (N, K)."""

@@ -104,7 +104,7 @@ class _Scorer:
     screened: bool = False
     regime: str = "fixed_C"
 
-    def __call__(self, candidates: Candidates) -> Scores:
+    def __call__(self, candidates: Candidates, *, per_label: bool = False) -> Scores:
         U = np.exp(candidates.log_P) * np.tanh(candidates.X.sum(axis=1, keepdims=True))
         utility = U.max(axis=1)
         utility[self.screened & (candidates.rows % 3 == 1)] = np.nan

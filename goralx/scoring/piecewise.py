@@ -1,7 +1,8 @@
-"""Candidates scored in other processes: what is sent to them, and what comes back.
+"""Candidates scored a piece of the pool at a time, in other processes or because there are many.
 
-Of a pool on disk only paths and ranges of rows travel, of a model its predictions, and back comes
-one number a candidate. Blocks are those of one process, and so are the utilities, bit for bit.
+What is under each label is resolved piece by piece and never held, and back comes one number a
+candidate. Of a pool on disk only paths and ranges of rows travel, of a model its predictions.
+Blocks are the same whoever works them out, and so are the utilities, bit for bit.
 """
 
 from __future__ import annotations
@@ -64,8 +65,10 @@ def score(
         here = slice(*np.searchsorted(rows, [piece.start, piece.stop]))
         truth = None if y_true is None else y_true[here]
         pieces.append(Unscored(part(pool.X, piece), rows[here] - piece.start, truth))
-    predictor = cast(TravellingModel, pool.model).predictor
-    scoring = Scoring(predictor, found, operator, candidates.progress)
+    model: Predictor = pool.model
+    if pool.engine.remote:
+        model = cast(TravellingModel, pool.model).predictor
+    scoring = Scoring(model, found, operator, candidates.progress)
     utility, extremes = zip(*pool.engine.map(scoring, pieces, "scoring"))
     U = np.concatenate(extremes)
     return np.concatenate(utility), np.stack([U.min(axis=0), U.max(axis=0)])
