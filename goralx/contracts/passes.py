@@ -146,7 +146,7 @@ class Survey:
             else:
                 value = goal.value(log_P, X, y)
             values.append(value)
-        return Found(len(X), tuple(values), pulled, log_P if self.keep else None)
+        return Found(X.shape[0], tuple(values), pulled, log_P if self.keep else None)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from goralx.data import Features, Labelled, Labels, Rows, blocks, part
 from .models import CurvedModel, FittedModel, TravellingModel
 from .passes import HERE, Engine, Measured, Predictor, Seen, Sloped, Survey, pieces_of
 
-
 HELD = 1 << 30
 """Bytes of log P, or of U, beyond which they are worked out block by block and never held."""
 

@@ -29,7 +29,7 @@ from .measure import Row
 
 ITEMS = {
     1: "whole_run", 2: "passes", 3: "fits", 4: "expected_error", 5: "command_line",
-    6: "second_order", 7: "large",
+    6: "second_order", 7: "large", 8: "any_size",
 }  # fmt: skip
 PACKAGES = ("goralx", "numpy", "scipy", "scikit-learn", "scikit-activeml", "mlflow")
 

@@ -1,6 +1,6 @@
-"""A round over a pool on disk, 100,000 to 1,000,000 x 384 float32 and 10 classes: time and memory.
+"""A round over a pool on disk, up to 1,000,000 x 768 float32 and 100 classes: time and memory.
 
-    python -m tests.benchmarks.large            # about 1.5 GB of disk for some minutes
+    python -m tests.benchmarks.large            # about 3 GB of disk for some minutes
     python -m tests.benchmarks.large --smoke    # small, and the same checks
 
 Each size runs in a process of its own with one BLAS thread; the file is in the page cache. Times
@@ -27,13 +27,17 @@ import numpy as np
 
 from .measure import Row
 
-K, D, LABELLED, ROUNDS = 10, 384, 500, 3
-SIZES = (100_000, 300_000, 1_000_000)
-SMOKE_SIZES, SMOKE_D = (20_000, 40_000), 32
+LABELLED, ROUNDS = 500, 3
+SIZES = {  # features and classes: samples
+    (384, 10): (100_000, 300_000, 1_000_000),
+    (768, 10): (100_000, 1_000_000),
+    (768, 100): (100_000, 1_000_000),
+}
+SMOKE_SIZES = {(32, 10): (20_000, 40_000), (32, 30): (20_000,)}
 COLUMNS = ("fit", "pass 1", "solve", "pass 2", "select", "passes+select")
 
 
-def generate(folder: Path, n: int, d: int) -> None:
+def generate(folder: Path, n: int, d: int, K: int) -> None:
     """X.npy, written a chunk at a time, and y.npy: overlapping Gaussian classes."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(K, d)).astype(np.float32) * 0.15
@@ -83,6 +87,7 @@ def measure(folder: Path, size: int, where: str) -> dict[str, Any]:
     goal, operator = goralx.build("goal", "ent"), goralx.build("operator", "max")
     fir, estimator = goralx.build("goal", "fir"), goralx.build("utility", "influence")
     learner, rng = goralx.build("model", "softmax", {"C": 0.1}), np.random.default_rng(2)
+    K = int(y.max()) + 1
     labelled, candidates, fitted = goralx.Labelled(view[init], y[init]), pool, None
     rows = np.arange(len(pool))
     memory, steps = Memory(), []
@@ -112,7 +117,8 @@ def measure(folder: Path, size: int, where: str) -> dict[str, Any]:
     fit, first, solve, second, select = np.median(steps, axis=0)
     row = dict(zip(COLUMNS, (fit, first, solve, second, select, first + second + select)))
     return {
-        "size": size, "where": where, **{k: float(v) for k, v in row.items()},
+        "size": size, "d": view.shape[1], "K": K, "where": where,
+        **{k: float(v) for k, v in row.items()},
         "peak_mb": memory.peak - memory.before, "array_mb": size * view.shape[1] * 4 / 2**20,
         "checksum": float(rows.sum()),
     }  # fmt: skip
@@ -130,14 +136,24 @@ def alone(folder: Path, size: int, where: str) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Seconds of a round by step, time a sample against memory's, peak memory."""
-    base = next(row for row in rows if row["where"] == "memory")
-    per_sample = base["passes+select"] / base["size"]
-    head = ["samples", "where", *(f"{c} s" for c in COLUMNS), "us/sample", "ratio", "peak MB"]
+    head = [
+        "samples",
+        "features",
+        "classes",
+        "where",
+        *(f"{c} s" for c in COLUMNS),
+        "us/sample",
+        "ratio",
+        "peak MB",
+    ]
     lines = [head]
     for row in rows:
         own = row["passes+select"] / row["size"]
+        if row["where"] == "memory":  # first of its features and classes
+            per_sample = own
         lines.append([
-            f"{row['size']:,}", row["where"], *(f"{row[c]:.3f}" for c in COLUMNS),
+            f"{row['size']:,}", str(row["d"]), str(row["K"]), row["where"],
+            *(f"{row[c]:.3f}" for c in COLUMNS),
             f"{1e6 * own:.2f}", f"{own / per_sample:.2f}", f"{row['peak_mb']:.0f}",
         ])  # fmt: skip
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
@@ -146,12 +162,19 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def scaled(smoke: bool, repeats: int) -> list[dict[str, Any]]:
     """Medians over ``repeats`` processes a size, the sizes in turn; first the one in memory."""
-    sizes, d = (SMOKE_SIZES, SMOKE_D) if smoke else (SIZES, D)
+    found = []
+    for (d, K), sizes in (SMOKE_SIZES if smoke else SIZES).items():
+        found += of_a_kind(d, K, sizes, 1 if smoke else repeats)
+    return found
+
+
+def of_a_kind(d: int, K: int, sizes: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
+    """Those of so many features and classes."""
     jobs = [(sizes[0], "memory"), *((size, "disk") for size in sizes)]
     found: dict[tuple[int, str], list[dict[str, Any]]] = {job: [] for job in jobs}
     with tempfile.TemporaryDirectory(prefix="goralx-large-") as name:
-        generate(Path(name), max(sizes), d)
-        for _ in range(1 if smoke else repeats):
+        generate(Path(name), max(sizes), d, K)
+        for _ in range(repeats):
             for job in jobs:
                 found[job].append(alone(Path(name), *job))
     for size in sizes:
@@ -166,16 +189,18 @@ def scaled(smoke: bool, repeats: int) -> list[dict[str, Any]]:
 
 def rows(smoke: bool) -> list[Row]:
     """Time a sample on disk against the same in memory."""
-    base, *others = scaled(smoke, 3)
-    each = 1e6 * base["passes+select"] / base["size"]
-    return [
-        Row(
-            7, f"{row['size']:,} x {SMOKE_D if smoke else D} on disk, 1e6 samples",
-            1e6 * row["passes+select"] / row["size"], f"{base['size']:,} in memory", each, 1.5,
+    made, base = [], dict[str, Any]()
+    for row in scaled(smoke, 3):
+        each = 1e6 * row["passes+select"] / row["size"]
+        if row["where"] == "memory":
+            base = {**row, "each": each}
+            continue
+        made.append(Row(
+            7, f"{row['size']:,} x {row['d']} on disk, {row['K']} classes, 1e6 samples",
+            each, f"{base['size']:,} in memory", base["each"], 1.5,
             peak_mb=row["peak_mb"], note=f"MB of a file of {row['array_mb']:.0f}",
-        )
-        for row in others
-    ]  # fmt: skip
+        ))  # fmt: skip
+    return made
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from .measure import Row, alternately, peak
 from .problems import Sized, letter, rt_polarity
 
 B = 10
-TARGETS = {"letter": (0.45, 1.1), "rt_polarity": (0.35, 1.1)}
+TARGETS = {"letter": (0.33, 1.1), "rt_polarity": (0.15, 1.1)}
 
 
 def goralx_run(
