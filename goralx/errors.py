@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+
+from numpy.linalg import LinAlgError
 
 
 class GoralxError(Exception):
@@ -32,6 +35,34 @@ class RunFailed(GoralxError, RuntimeError):
 
 class RunWarning(UserWarning):
     """Something a run goes on in spite of; the command line shows it as one line."""
+
+
+class TooLarge(GoralxError, MemoryError):
+    """What was asked does not fit into memory."""
+
+
+class NotSolvable(GoralxError, ArithmeticError):
+    """Linear algebra that found no answer: singular, overflown, or far from any optimum."""
+
+
+@contextmanager
+def in_words(what: str) -> Iterator[None]:
+    """Whatever memory or linear algebra raises meanwhile, in a line that says what to do."""
+    try:
+        yield
+    except GoralxError:
+        raise
+    except MemoryError as error:
+        said = f" ({error})" if str(error) else ""
+        raise TooLarge(
+            f"{what}: memory is short{said}; use utility=influence or a smaller utility.screen, "
+            "precision=single, sparse features, or fewer of them"
+        ) from error
+    except (ArithmeticError, LinAlgError) as error:
+        raise NotSolvable(
+            f"{what}: {type(error).__name__}: {error}; standardise the features, leave out those "
+            "that depend on one another, or lower C"
+        ) from error
 
 
 def unknown_name(kind: str, given: str, names: Iterable[str], hint: str = "") -> UnknownName:

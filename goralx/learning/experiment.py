@@ -35,7 +35,7 @@ from goralx.contracts import (
     keep_freed_memory,
 )
 from goralx.data import Instance, Labelled, streams
-from goralx.errors import BadInput, Incompatible
+from goralx.errors import BadInput, Incompatible, in_words
 from goralx.scoring import (
     GoalOrientedUtility,
     VacuousUtility,
@@ -129,7 +129,8 @@ class Experiment:
         keep_freed_memory()
         state = self._begin() if resume is None else self._resume(resume)
         while not state.done:
-            round, state = self._round(state)
+            with in_words(f"round {state.index}"):
+                round, state = self._round(state)
             yield round
 
     def _begin(self) -> State:
@@ -226,6 +227,7 @@ class Experiment:
         slope_of = None if utility is None else utility.slope_of
         return Reference(model, self.instance.pool_X, None, asked, slope_of, self.engine)
 
+    @in_words("the fit on the whole pool")
     def full_pool_accuracy(self) -> float | None:
         """Test accuracy of the model fit on init and the whole pool: what there is to reach.
 

@@ -18,7 +18,7 @@ from goralx.contracts import (
     UtilityEstimator,
 )
 from goralx.data import Array, Rows
-from goralx.errors import BadInput
+from goralx.errors import BadInput, in_words
 from goralx.explanation import Explanation
 from goralx.scoring import VacuousUtility, selected
 
@@ -26,6 +26,7 @@ from .arguments import check_integer, take_component
 from .options import Options
 
 
+@in_words("goralx.utilities")
 def utilities(
     X_labelled: ArrayLike,
     y_labelled: ArrayLike,
@@ -58,7 +59,8 @@ def utilities(
     Returns
     -------
     (N,), or with ``per_label`` (N, K), a column a class in the order of ``np.unique(y_labelled)``:
-    tau(theta_(x, y)) - tau(theta), in the goal's unit.
+    tau(theta_(x, y)) - tau(theta), in the goal's unit. NaN where an estimator that screens did not
+    look.
 
     Raises `goralx.GoralxError` for anything that cannot be used as given.
     """
@@ -68,9 +70,14 @@ def utilities(
     )  # fmt: skip
     asked = options.asked(X_labelled, y_labelled, X_pool)
     scores = asked.scored(asked.candidates, per_label=per_label)
-    return scores.U if per_label else scores.utility
+    if not per_label:
+        return scores.utility
+    U = np.full((len(asked.candidates), len(asked.classes)), np.nan)
+    U[scores.looked_at] = scores.U
+    return U
 
 
+@in_words("goralx.query")
 def query(
     X_labelled: ArrayLike,
     y_labelled: ArrayLike,
@@ -115,10 +122,11 @@ def query(
     question = Query(candidates, batch_size, rng, score=scorer, rule=rule)
     selection, vacuous = selected(chooser, question, scorer)
     if vacuous:
-        warnings.warn(f"{vacuous}; the indices are drawn at random", VacuousUtility, stacklevel=2)
+        warnings.warn(f"{vacuous}; the indices are drawn at random", VacuousUtility, stacklevel=3)
     return selection.rows
 
 
+@in_words("goralx.explain")
 def explain(
     X_labelled: ArrayLike,
     y_labelled: ArrayLike,

@@ -1,4 +1,4 @@
-"""Sparse features give what dense ones give, everywhere that takes them, and are never made dense."""
+"""Sparse features give what dense ones give, wherever they are taken, and stay sparse."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_whole_runs_from_files_are_those_of_dense_ones(tmp_path, monkeypatch, ca
     from sklearn.datasets import dump_svmlight_file
 
     monkeypatch.chdir(tmp_path)
-    X, y, pool = problem(n=60)
+    X, _, pool = problem(n=60)
     whole, labels = sparse.vstack([X, pool], format="csr"), np.arange(140) % 3
     dump_svmlight_file(whole, labels, "words.svm")
     sparse.save_npz("words.npz", whole)
