@@ -1,7 +1,8 @@
 """Measure goralx against its peers and the machine's limits: `python -m tests.benchmarks`.
 
 Prints a table and saves it as JSON. ``--smoke`` uses small synthetic sizes, where ratios mean
-little; ``--only 1 3`` measures some items; ``--show FILE`` prints what was saved as Markdown. Needs
+little; ``--only 1 3`` measures some items; ``--show FILE`` prints the ten
+rows of what was saved that say most, as Markdown, and draws all comparisons beside it. Needs
 the extra ``bench`` and GORALX_DATA.
 """
 
@@ -25,12 +26,26 @@ from threadpoolctl import threadpool_limits
 
 from goralx.contracts.passes import keep_freed_memory
 
+from . import picture
 from .measure import Row
 
 ITEMS = {
     1: "whole_run", 2: "passes", 3: "fits", 4: "expected_error", 5: "command_line",
     6: "second_order", 7: "large", 8: "any_size",
 }  # fmt: skip
+TOLD = (
+    "letter: 100 rounds of 10, ent/scikit-activeml",
+    "rt_polarity: 100 rounds of 10, ent/scikit-activeml",
+    "10,000 x 768, 10 classes: 100 rounds of 10, ent/scikit-activeml",
+    "10,000 x 384, 100 classes: 100 rounds of 10, ent/scikit-activeml",
+    "cold query, 10,000 x 768, 10 classes, 300 labels/scikit-learn's fit and predict_proba",
+    "cold query, 50,000 x 768, 100 classes, 1,000 labels/scikit-learn's fit and predict_proba",
+    "cold query, 20,000 x 512, 1,000 classes, 2,000 labels/scikit-learn's fit and predict_proba",
+    "letter: one round over the pool/scikit-activeml MonteCarloEER",
+    "retraining 500 x 2, d = 384/a scikit-learn loop",
+    "1,000,000 x 768 on disk, 100 classes, 1e6 samples/100,000 in memory",
+)
+"""The rows that README tells of, as what/against; the others are in the file beside it."""
 PACKAGES = ("goralx", "numpy", "scipy", "scikit-learn", "scikit-activeml", "mlflow")
 
 
@@ -83,9 +98,10 @@ def save(rows: list[Row], path: Path, smoke: bool) -> None:
 
 
 def markdown(saved: dict[str, Any]) -> str:
-    """What was saved, as a table for people; a ratio in italics misses its target."""
+    """Ten rows of what was saved, for people; a ratio in italics misses its target."""
     lines = ["| | seconds | against | ratio | asked |", "|---|---|---|---|---|"]
-    for row in saved["rows"]:
+    found = {f"{row['what']}/{row['other']}": row for row in saved["rows"]}
+    for row in (found[name] for name in TOLD if name in found):
         asked = "" if row["target"] is None else f"{row['bound']} {_figure(row['target'])}"
         mark = "" if row["met"] else "*"
         against = row["other"] if row["other"] != "seconds" else ""
@@ -106,7 +122,9 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     parser.add_argument("--show", type=Path, default=None)
     options = parser.parse_args(arguments)
     if options.show is not None:
-        print(markdown(json.loads(options.show.read_text(encoding="utf-8"))))
+        saved = json.loads(options.show.read_text(encoding="utf-8"))
+        print(markdown(saved))
+        picture.draw(saved, options.show.with_name("speed.png"))
         return []
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
