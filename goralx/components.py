@@ -63,6 +63,14 @@ class PredictionGoal(Goal):
         Features and predictions are float32 or float64, as the data are.
         """
 
+    def shares(self, log_P: Array, X: Features, y: Labels | None) -> Array:
+        """tau of each reference sample on its own (M,): a separable goal is their sum or mean.
+
+        One `value` after another unless overridden.
+        """
+        rows = [slice(u, u + 1) for u in range(len(log_P))]
+        return np.array([self.value(log_P[u], X[u], None if y is None else y[u]) for u in rows])
+
     def measure(self, reference: Reference) -> float:
         return reference.value(self)
 
@@ -164,6 +172,18 @@ class UtilityEstimator(ABC):
         self, candidates: Candidates, goal: Any, reference: Reference, *, regime: str
     ) -> Utilities:
         """tau(theta_(x, y)) - tau(theta), estimated, for every candidate and label: (N, K)."""
+
+    def looks_at(self, candidates: Candidates, reference: Reference) -> int | None:
+        """How many of the best to look at again; None: all of them."""
+        return self.screen
+
+    def changes(self, candidates: Candidates, *, regime: str) -> NDArray[np.float64] | None:
+        """Change of phi (N, K, m) after which the goal itself is measured; None for a series.
+
+        What an explanation shares out among the reference samples: the goal before and after, or
+        its series: of first order, or of `core.implicit`'s second where it `needs` a "hessian".
+        """
+        return None
 
 
 @dataclass(frozen=True)

@@ -158,10 +158,12 @@ class GoalOrientedUtility:
             U = np.repeat(gains[:, None], candidates.model.n_classes, axis=1)
             noise = float(np.abs(gains).max()) * _round_off(candidates)
             return Scores(U, self._finite(gains), noise, everyone)
-        screen = self.estimator.screen
-        if screen is None or screen >= len(candidates) or self.first_order is None:
+        screen, first_order = None, self.first_order
+        if first_order is not None and isinstance(self.goal, LogitGoal):
+            screen = self.estimator.looks_at(candidates, self.reference(candidates.pool))
+        if screen is None or first_order is None or screen >= len(candidates):
             return self._scores(self.estimator, candidates)
-        ranked = self._scores(self.first_order, candidates)
+        ranked = self._scores(first_order, candidates)
         best = np.sort(np.argsort(-ranked.utility, kind="stable")[:screen])
         closer = self._scores(self.estimator, candidates.subset(best))
         utility = np.full(len(candidates), np.nan)

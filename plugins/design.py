@@ -27,7 +27,9 @@ import numpy as np
 
 import goralx
 from goralx import Array, Candidates, Features, Reference
-from goralx.core.curvature import Expansion, fisher, parts, quadratic_form, weighted_gram
+from goralx.core import cost
+from goralx.core.curvature import Expansion, fisher, parts
+from goralx.core.second_order import SampleSum, sandwich
 
 
 class VarianceReduction(goralx.DesignGoal):
@@ -38,29 +40,43 @@ class VarianceReduction(goralx.DesignGoal):
         """What a reference sample adds to F, from its Lambda: (M, K-1, K-1)."""
 
     def measure(self, reference: Reference) -> float:
-        now = reference.model.expansion("fixed_C")
-        return -trace(self._F(reference, now.Q), now.B)
+        return -self._trace(reference, reference.model.expansion("fixed_C"))
 
     def gains(self, candidates: Candidates, reference: Reference, *, regime: str) -> Array:
         now, then = candidates.model.expansion("fixed_C"), candidates.model.expansion(regime)
-        F = self._F(reference, then.Q)
-        BFB = then.B @ F @ then.B
-        gains = np.full(len(candidates), trace(F, now.B) - trace(F, then.B))  # the penalty's share
+        M, n, (N, d), K = len(reference.X), len(then.X), candidates.X.shape, len(then.Q)
+        cost.announce(
+            min(f(M, n, d + 1, K, N) for f in (cost.square, cost.passes)),
+            f"{type(self).__name__}: {N} candidates, {M} reference samples and {K} classes",
+            "goal=dopt asks no reference",
+        )
+        W = sandwich(then, self._F(reference, then.Q), N)
+        gains = np.zeros(N)
+        if then is not now:  # the penalty's share
+            gains += self._trace(reference, now) - self._trace(reference, then)
         for part, X, information in in_parts(candidates, then):
-            S, W = quadratic_form(X, then.B), quadratic_form(X, BFB)
+            S = then.leverage(X)
             damped = np.linalg.solve(np.eye(S.shape[1]) + information @ S, information)
-            gains[part] += np.einsum("nij,nji->n", W, damped)
+            gains[part] += np.einsum("nij,nji->n", W.form(X), damped)
         return gains
 
-    def _F(self, reference: Reference, Q: Array) -> Array:
-        """The mean over the reference (m, m)."""
-        M, (K, contrasts) = len(reference.X), Q.shape
-        m = contrasts * (reference.X.shape[1] + 1)
-        F = np.zeros((m, m))
-        for part in parts(M, 4 * K * K + 2 * reference.X.shape[1]):
-            information = fisher(np.exp(reference.log_P[part]), Q)
-            F += weighted_gram(reference.X[part], self.weight(information))
-        return F / M
+    def _F(self, reference: Reference, Q: Array) -> SampleSum:
+        """The mean over the reference."""
+        M = len(reference.X)
+
+        def weights(part: slice) -> Array:
+            return self.weight(fisher(np.exp(reference.log_P[part]), Q)) / M
+
+        return SampleSum(((reference.X, weights),), Q.shape[1])
+
+    def _trace(self, reference: Reference, expansion: Expansion) -> float:
+        """tr(F B): the mean over the reference of its weights times its leverages."""
+        total, C = 0.0, expansion.Q.shape[1]
+        for part in parts(len(reference.X), 6 * (C + 1) ** 2 + 2 * reference.X.shape[1]):
+            information = fisher(np.exp(reference.log_P[part]), expansion.Q)
+            S = expansion.leverage(reference.X[part])
+            total += float((self.weight(information) * S).sum())
+        return total / len(reference.X)
 
 
 @dataclass(frozen=True)
@@ -100,13 +116,13 @@ class DOptimality(goralx.DesignGoal):
     """
 
     def measure(self, reference: Reference) -> float:
-        return -log_det(reference.model.expansion("fixed_C").B)
+        return reference.model.expansion("fixed_C").B.log_det
 
     def gains(self, candidates: Candidates, reference: Reference, *, regime: str) -> Array:
         now, then = candidates.model.expansion("fixed_C"), candidates.model.expansion(regime)
-        gains = np.full(len(candidates), log_det(now.B) - log_det(then.B))  # the penalty's share
+        gains = np.full(len(candidates), then.B.log_det - now.B.log_det)  # the penalty's share
         for part, X, information in in_parts(candidates, then):
-            S = quadratic_form(X, then.B)
+            S = then.leverage(X)
             gains[part] += np.linalg.slogdet(np.eye(S.shape[1]) + information @ S)[1]
         return gains
 
@@ -118,15 +134,6 @@ def in_parts(
     K, X = candidates.model.n_classes, candidates.X
     for part in parts(len(candidates), 6 * K * K + 2 * X.shape[1]):
         yield part, X[part], fisher(np.exp(candidates.log_P[part]), expansion.Q)
-
-
-def trace(F: Array, B: Array) -> float:
-    """tr(F B) of symmetric matrices."""
-    return float((F * B).sum())
-
-
-def log_det(B: Array) -> float:
-    return float(np.linalg.slogdet(B)[1])
 
 
 @goralx.hookimpl

@@ -12,11 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from .linear_solve import Array
+
+if TYPE_CHECKING:
+    from .inverse_curvature import InverseCurvature
 
 _BLOCK = 1 << 22  # floats in the temporaries of one block, 32 MB
 
@@ -26,15 +31,15 @@ class Expansion:
     """The labelled set around its optimum.
 
     ``Q`` (K, K-1) contrasts; ``X`` (n, D) labelled samples with the constant; ``log_P`` (n, K)
-    their log predictions; ``phi`` (m,) the optimum; ``B`` (m, m) the inverse of A; ``shift`` (m,)
-    is d0.
+    their log predictions; ``phi`` (m,) the optimum; ``B`` the inverse of A, which may be no matrix;
+    ``shift`` (m,) is d0.
     """
 
     Q: Array
     X: Array
     log_P: Array
     phi: Array
-    B: Array
+    B: InverseCurvature
     shift: Array
 
     @cached_property
@@ -44,7 +49,11 @@ class Expansion:
 
     def leverage(self, X: NDArray[np.floating]) -> Array:
         """S(x) = U' B U for every row of X (N, d): (N, K-1, K-1)."""
-        return quadratic_form(X, self.B)
+        return self.B.leverage(X)
+
+    def times_B(self, V: Array) -> Array:
+        """B v for every row of V (t, m)."""
+        return self.B.times(V.reshape(len(V), self.Q.shape[1], -1)).reshape(V.shape)
 
     def shifted(self, X: NDArray[np.floating], log_P: NDArray[np.floating]) -> Array:
         """Logits of X (N, d) after d0, from its log predictions (N, K); in double precision."""
@@ -56,8 +65,9 @@ class Expansion:
 
 
 def with_constant(X: NDArray[np.floating]) -> Array:
-    """X (N, d) with the constant 1 as last column: (N, D), float64."""
-    return np.column_stack([np.asarray(X, dtype=np.float64), np.ones(len(X))])
+    """X (N, d), dense or sparse, with the constant 1 as last column: (N, D), dense, float64."""
+    dense = cast(Any, X).toarray() if issparse(X) else X
+    return np.column_stack([np.asarray(dense, dtype=np.float64), np.ones(X.shape[0])])
 
 
 def quadratic_form(X: NDArray[np.floating], matrix: NDArray[np.floating]) -> Array:
@@ -102,19 +112,3 @@ def parts(n: int, floats_a_row: int) -> Iterator[slice]:
     step = max(1, _BLOCK // max(1, floats_a_row))
     for start in range(0, n, step):
         yield slice(start, min(n, start + step))
-
-
-def logit_variance(X: NDArray[np.floating], covariance: Array, Q: Array) -> Array:
-    """Diagonal of Q S(x) Q', for class-centred logits: (N, K).
-
-    ``covariance`` is (nH)^-1 (m, m) and X (N, d) is without the constant. S_kk is the posterior
-    variance of logit k by Laplace's approximation (MacKay 1992, doi:10.1162/neco.1992.4.5.720).
-    """
-    K, D = Q.shape[0], X.shape[1] + 1
-    blocks = covariance.reshape(K - 1, D, K - 1, D)
-    variance = np.empty((len(X), K))
-    for k in range(K):
-        B = np.tensordot(np.tensordot(Q[k], blocks, axes=(0, 0)), Q[k], axes=(1, 0))
-        quadratic = np.einsum("nd,nd->n", X @ B[:-1, :-1], X)
-        variance[:, k] = quadratic + 2.0 * (X @ B[:-1, -1]) + B[-1, -1]
-    return variance
