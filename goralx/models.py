@@ -67,19 +67,6 @@ class CurvedModel(FittedModel, Protocol):
         """
 
 
-@runtime_checkable
-class Levered(Protocol):
-    """A fit with leverages at hand, about right and at no cost: what kappa is worked out from."""
-
-    @property
-    def n_labelled(self) -> int: ...
-
-    def log_proba(self, X: Features) -> Floats: ...
-
-    def leverage(self, X: Features) -> tuple[Array, Array]:
-        """About S(x) (N, K-1, K-1) of X (N, d), and the contrasts Q (K, K-1) it is in."""
-
-
 class TravellingModel(FittedModel, Protocol):
     """What a fit adds where its model has the capability "predictor"."""
 

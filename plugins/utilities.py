@@ -34,9 +34,8 @@ from goralx import (
     Utilities,
 )
 from goralx.core import cost, implicit, influence
-from goralx.core.curvature import Expansion, parts, with_constant
+from goralx.core.curvature import Expansion, Levered, parts, with_constant
 from goralx.core.predictions import in_double, log_softmax
-from goralx.models import Levered
 
 _DRAWN = 8  # candidates that kappa is worked out for where nothing depends on it
 _LABELS = 3  # of a candidate, that kappa looks at: the largest move is nearly always among them
@@ -90,15 +89,19 @@ class _Screened(goralx.UtilityEstimator):
     def looks_at(self, candidates: Candidates, reference: Reference) -> int | None:
         if self.screen is not None:
             return self.screen
-        return cost.affordable(*self.operations(candidates, reference))
+        N = len(candidates)
+        of_few_or_all = (self.operations(candidates, reference, n) for n in (cost.FEWEST, N))
+        return max(cost.affordable(*operations) for operations in of_few_or_all)
 
     @abstractmethod
-    def operations(self, candidates: Candidates, reference: Reference) -> tuple[float, float]:
-        """Floating-point operations: once, and for each candidate."""
+    def operations(
+        self, candidates: Candidates, reference: Reference, N: int
+    ) -> tuple[float, float]:
+        """Floating-point operations where N candidates are looked at: once, and for each."""
 
     def announce(self, candidates: Candidates, reference: Reference) -> None:
         """Say what it will cost, where that is more than a minute."""
-        once, each = self.operations(candidates, reference)
+        once, each = self.operations(candidates, reference, len(candidates))
         cost.announce(
             once + len(candidates) * each,
             f"{type(self).__name__} of {len(candidates)} candidates under "
@@ -118,8 +121,10 @@ class Implicit(_Screened):
 
     needs: ClassVar[Literal["value", "gradient", "hessian"]] = "hessian"
 
-    def operations(self, candidates: Candidates, reference: Reference) -> tuple[float, float]:
-        return cost.implicit(*sizes(candidates, reference), len(candidates))
+    def operations(
+        self, candidates: Candidates, reference: Reference, N: int
+    ) -> tuple[float, float]:
+        return cost.implicit(*sizes(candidates, reference), N)
 
     def utilities(
         self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
@@ -171,7 +176,9 @@ class Lookahead(_Remeasured):
     it at random (sums are scaled up), ``screen`` bounds the candidates.
     """
 
-    def operations(self, candidates: Candidates, reference: Reference) -> tuple[float, float]:
+    def operations(
+        self, candidates: Candidates, reference: Reference, N: int
+    ) -> tuple[float, float]:
         return cost.lookahead(*self.seen(candidates, reference))
 
     def utilities(
@@ -202,7 +209,9 @@ class Retrain(_Remeasured):
     What the others are held against; ``screen`` and ``reference_size`` as for lookahead.
     """
 
-    def operations(self, candidates: Candidates, reference: Reference) -> tuple[float, float]:
+    def operations(
+        self, candidates: Candidates, reference: Reference, N: int
+    ) -> tuple[float, float]:
         return cost.retrain(*self.seen(candidates, reference))
 
     def utilities(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,20 @@ class Expansion:
             return logits
         rows = self.shift.reshape(-1, X.shape[1] + 1)
         return logits + (with_constant(X) @ rows.T) @ self.Q.T
+
+
+@runtime_checkable
+class Levered(Protocol):
+    """A fit with leverages at hand, about right and at no cost: what kappa is worked out from."""
+
+    @property
+    def n_labelled(self) -> int: ...
+
+    def log_proba(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
+        """log predictions (N, K) of X (N, d)."""
+
+    def leverage(self, X: NDArray[np.floating]) -> tuple[Array, Array]:
+        """About S(x) (N, K-1, K-1) of X (N, d), and the contrasts Q (K, K-1) it is in."""
 
 
 def with_constant(X: NDArray[np.floating]) -> Array:
