@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .curvature import Expansion, parts, with_constant
+from .implicit import proximal_residual
 from .linear_solve import ENOUGH, Array, NotConverged
 from .objective import Objective
+from .predictions import log_softmax
 
 MAX_ITER = 100
 _CG_ITER = 200
+_START = 1e-3  # error of the proximal step, which is only where to start
 
 
 def refitted(
@@ -38,14 +41,13 @@ def refitted(
     """
     T, b = y_new.shape
     C, D = objective.Q.shape[1], objective.X.shape[1]
-    start = (around.phi + around.shift).reshape(C, D)
     changes = np.empty((T, C * D))
     n = len(objective.y)
     for part in parts(T, 8 * (C * D + (C + 1) * (n + b))):
         rows = X_new if len(X_new) == 1 else X_new[part]
         new = with_constant(rows.reshape(-1, D - 1)).reshape(len(rows), b, D)
         problems = _Problems(objective, around, new, y_new[part], penalty)
-        phi = problems.solve(np.tile(start, (part.stop - part.start, 1, 1)), tolerance * (n + b))
+        phi = problems.solve(problems.start(), tolerance * (n + b))
         changes[part] = phi.reshape(len(phi), -1) - around.phi
     return changes
 
@@ -59,6 +61,19 @@ class _Problems:
     new: Array
     y: NDArray[np.int64]
     penalty: Array
+
+    def start(self) -> Array:
+        """phi + d0 (t, C, D), and where one sample joins its proximal step (`implicit`)."""
+        around, Q = self.around, self.objective.Q
+        phi = (around.phi + around.shift).reshape(Q.shape[1], -1)
+        if self.y.shape[1] > 1:
+            return np.tile(phi, (len(self.y), 1, 1))
+        rows = self.new[:, 0]
+        S, logits = around.leverage(rows[:, :-1]), (rows @ phi.T) @ Q.T
+        if len(rows) < len(self.y):
+            S, logits = np.tile(S, (len(self.y), 1, 1)), np.tile(logits, (len(self.y), 1))
+        residual = proximal_residual(log_softmax(logits), S, Q, self.y, tolerance=_START)[:, 0]
+        return phi - around.B.times((residual @ Q)[:, :, None] * rows[:, None, :])
 
     def solve(self, phi: Array, tolerance: float) -> Array:
         """From phi (t, C, D) to where no gradient is larger than ``tolerance``."""

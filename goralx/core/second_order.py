@@ -50,16 +50,18 @@ class SampleSum:
     def form(self, steps: Array) -> Array:
         """d_a' T d_b for steps d (t, s, C, D), among the s of each of t: (t, s, s)."""
         t, s, C, D = steps.shape
-        flat = steps.reshape(-1, D)
+        flat = steps.transpose(2, 0, 1, 3).reshape(-1, D)  # so that no product waits for a copy
         total = np.zeros((t, s, s))
         for X, weights in self._blocks(2 * t * s * C):
-            moved = (X @ flat.T).reshape(len(X), t * s, C)
-            bent = moved @ weights
-            left, right = (
-                each.reshape(-1, t, s, C).transpose(1, 2, 0, 3).reshape(t, s, -1)
-                for each in (moved, bent)
-            )
-            total += left @ right.transpose(0, 2, 1)
+            moved = (X @ flat.T).reshape(len(X), C, t * s)
+            bent = (weights @ moved).reshape(-1, t * s)
+            moved = moved.reshape(-1, t * s)
+            if s == 1:
+                total[:, 0, 0] += np.einsum("nt,nt->t", moved, bent)
+                continue
+            for i in range(t):
+                own = slice(i * s, (i + 1) * s)
+                total[i] += moved[:, own].T @ bent[:, own]
         return total
 
     def _blocks(self, width: int = 0) -> Iterator[tuple[Array, Array]]:
