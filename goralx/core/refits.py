@@ -21,6 +21,7 @@ from .predictions import log_softmax
 
 MAX_ITER = 100
 _CG_ITER = 200
+_DECREMENT = 1e-9  # Newton's, which sees what a gradient does not where curvature is slight
 _START = 1e-3  # error of the proximal step, which is only where to start
 
 
@@ -36,8 +37,8 @@ def refitted(
     """Change of phi (T, m), optimal for ``objective``, as X_new[t] (b, d) join under y_new[t] (b,).
 
     X_new (1, b, d) are the same samples in every problem; ``around`` is the labelled set as they
-    join it, ``penalty`` (D,) the summed penalty then. To a mean gradient of ``tolerance``, or
-    `NotConverged`.
+    join it, ``penalty`` (D,) the summed penalty then. To a mean gradient of ``tolerance`` and a
+    Newton decrement of 1e-9, or `NotConverged`.
     """
     T, b = y_new.shape
     C, D = objective.Q.shape[1], objective.X.shape[1]
@@ -80,13 +81,18 @@ class _Problems:
         found, left, going = np.empty_like(phi), np.arange(len(phi)), self
         here = going.at(phi)
         for _ in range(MAX_ITER):
-            open_ = ~(np.abs(here.gradient).max(axis=(1, 2)) <= tolerance)
+            reach = going.around.B.times(here.gradient)
+            size = np.abs(here.gradient).max(axis=(1, 2))
+            far = _dot(here.gradient, reach)
+            open_ = ~((size <= tolerance) & (far <= _DECREMENT**2))
             if not open_.all():
                 found[left[~open_]] = here.phi[~open_]
                 left, going, here = left[open_], going.only(open_), here.only(open_)
+                reach, size, far = reach[open_], size[open_], far[open_]
             if len(left) == 0:
                 return found
-            here = going._damped(here, going._step(here, tolerance))
+            near = np.maximum(tolerance / size, _DECREMENT / np.sqrt(far))
+            here = going._damped(here, going._step(here, -reach, near))
         raise NotConverged(
             f"retraining: {len(left)} of {len(phi)} problems open after {MAX_ITER} steps; "
             "standardise the features or lower C"
@@ -129,18 +135,15 @@ class _Problems:
         S *= P
         return self._pulled(S) + V * self.penalty
 
-    def _step(self, here: _Place, tolerance: float) -> Array:
+    def _step(self, here: _Place, z: Array, near: Array) -> Array:
         """About Newton's step (t, C, D), as exactly as it deserves, by conjugate gradients.
 
-        Errors are measured in the metric of B. A problem that is done rests.
+        ``z`` is -B times the gradients, ``near`` (t,) the share of them that may be left in the
+        end. Errors are measured in the metric of B. A problem that is done rests.
         """
-        times_B = self.around.B.times
         residual, step = -here.gradient, np.zeros_like(here.gradient)
-        z = times_B(residual)
         direction, rho = z, _dot(residual, z)
-        size = np.abs(here.gradient).max(axis=(1, 2))
-        rtol = np.maximum(np.minimum(0.1, np.sqrt(rho)), 0.1 * np.minimum(1.0, tolerance / size))
-        aim = rho * rtol**2
+        aim = rho * np.maximum(np.minimum(0.1, np.sqrt(rho)), 0.1 * np.minimum(1.0, near)) ** 2
         for _ in range(_CG_ITER):
             going = rho > aim
             if not going.any():
@@ -150,7 +153,7 @@ class _Problems:
             alpha = np.where(going, rho / np.where(curvature > 0.0, curvature, np.inf), 0.0)
             step += alpha[:, None, None] * direction
             residual = residual - alpha[:, None, None] * image
-            z = times_B(residual)
+            z = self.around.B.times(residual)
             after = _dot(residual, z)
             direction = z + (after / rho)[:, None, None] * direction
             rho = np.where(going, after, rho)
