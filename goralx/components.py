@@ -114,7 +114,10 @@ class DesignGoal(Goal):
 
     @abstractmethod
     def gains(self, candidates: Candidates, reference: Reference, *, regime: str) -> Array:
-        """By how much labelling each candidate, whatever its label, raises tau: (N,)."""
+        """By how much labelling each candidate, whatever its label, raises tau: (N,).
+
+        NaN for a candidate that was not looked at, where there are too many.
+        """
 
 
 class LabelOperator(ABC):
@@ -259,7 +262,14 @@ class Query:
     @cached_property
     def scores(self) -> Scores:
         """Goal-oriented utilities: ``scores.U`` (N, K) and ``scores.utility`` (N,)."""
-        return self.scorer(self.candidates)
+        scores = self.scorer(self.candidates)
+        n = len(scores.looked_at)
+        if n < min(self.batch_size, len(self.candidates)):
+            raise Incompatible(
+                f"batch_size={self.batch_size}, and only {n} candidates are looked at, as many as "
+                "a minute pays for; give a screen of at least batch_size, or utility=influence"
+            )
+        return scores
 
     @property
     def scorer(self) -> Scorer:

@@ -151,13 +151,14 @@ class GoalOrientedUtility:
 
     def __call__(self, candidates: Candidates) -> Scores:
         """Score the candidates; see `Scores`."""
-        everyone = np.arange(len(candidates))
         if isinstance(self.goal, DesignGoal):
             reference = self.reference(candidates.pool)
             gains = self.goal.gains(candidates, reference, regime=self.model.regime)
-            U = np.repeat(gains[:, None], candidates.model.n_classes, axis=1)
-            noise = float(np.abs(gains).max()) * _round_off(candidates)
-            return Scores(U, self._finite(gains), noise, everyone)
+            looked_at = np.flatnonzero(~np.isnan(gains))
+            known = self._finite(gains[looked_at])
+            U = np.repeat(known[:, None], candidates.model.n_classes, axis=1)
+            noise = float(np.abs(known).max()) * _round_off(candidates)
+            return Scores(U, gains, noise, looked_at)
         screen, first_order = None, self.first_order
         if first_order is not None and isinstance(self.goal, LogitGoal):
             screen = self.estimator.looks_at(candidates, self.reference(candidates.pool))

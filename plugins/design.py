@@ -26,14 +26,28 @@ from dataclasses import dataclass
 import numpy as np
 
 import goralx
-from goralx import Array, Candidates, Features, Reference
+from goralx import Array, BadInput, Candidates, Features, Reference
 from goralx.core import cost
 from goralx.core.curvature import Expansion, fisher, parts
-from goralx.core.second_order import SampleSum, sandwich
+from goralx.core.second_order import Probes, SampleSum, Sandwich, sandwich
+
+_PROBES = 100  # random vectors that rank candidates
 
 
+@dataclass(frozen=True)
 class VarianceReduction(goralx.DesignGoal):
-    """tau = -tr(F B): minus the variance left in theta, weighted by what F says matters."""
+    """tau = -tr(F B): minus the variance left in theta, weighted by what F says matters.
+
+    ``screen``: W is asked of that many candidates only, the best by a W from random vectors. Null:
+    of all where that is a minute's work of one core, else of as many as a minute pays for, at least
+    20.
+    """
+
+    screen: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.screen is not None and self.screen < 1:
+            raise BadInput(f"goal.screen={self.screen}; allowed: null (a minute's) or at least 1")
 
     @abstractmethod
     def weight(self, information: Array) -> Array:
@@ -44,21 +58,41 @@ class VarianceReduction(goralx.DesignGoal):
 
     def gains(self, candidates: Candidates, reference: Reference, *, regime: str) -> Array:
         now, then = candidates.model.expansion("fixed_C"), candidates.model.expansion(regime)
-        M, n, (N, d), K = len(reference.X), len(then.X), candidates.X.shape, len(then.Q)
+        F, N = self._F(reference, then.Q), len(candidates)
+        sizes = len(reference.X), len(then.X), candidates.X.shape[1] + 1, len(then.Q)
+        count = min(N, self.screen or self._affordable(sizes, N))
+        best = np.arange(N)
+        if count < N:
+            probes = Probes.of(then, F, _PROBES)
+            best = np.sort(np.argsort(-traces(candidates, then, probes), kind="stable")[:count])
         cost.announce(
-            min(f(M, n, d + 1, K, N) for f in (cost.square, cost.passes)),
-            f"{type(self).__name__}: {N} candidates, {M} reference samples and {K} classes",
-            "goal=dopt asks no reference",
+            self._operations(sizes, N, count),
+            f"{type(self).__name__} of {N} candidates in {len(then.Q)} classes on {len(F)} "
+            "reference samples",
+            "goal.screen=20 looks closer at fewer, goal=dopt asks no reference",
         )
-        W = sandwich(then, self._F(reference, then.Q), N)
-        gains = np.zeros(N)
+        gains = np.full(N, np.nan)
+        gains[best] = traces(candidates.subset(best), then, sandwich(then, F, count))
         if then is not now:  # the penalty's share
             gains += self._trace(reference, now) - self._trace(reference, then)
-        for part, X, information in in_parts(candidates, then):
-            S = then.leverage(X)
-            damped = np.linalg.solve(np.eye(S.shape[1]) + information @ S, information)
-            gains[part] += np.einsum("nij,nji->n", W.form(X), damped)
         return gains
+
+    def _affordable(self, sizes: tuple[int, int, int, int], N: int) -> int:
+        """Candidates that a minute pays for."""
+        if self._operations(sizes, N, N) <= cost.MINUTE:
+            return N
+        few = self._operations(sizes, N, cost.FEWEST)
+        each = cost.passes(*sizes, 1)
+        return cost.affordable(few - cost.FEWEST * each, each)
+
+    def _operations(self, sizes: tuple[int, int, int, int], N: int, count: int) -> float:
+        """Of ``count`` of N candidates, the best of them by probes."""
+        exact = min(f(*sizes, count) for f in (cost.square, cost.passes))
+        leverages = cost.inverse(*sizes[1:]) + (N + count) * cost.leverage(*sizes[1:])
+        if count == N:
+            return exact + leverages
+        once, each = cost.probes(*sizes, _PROBES)
+        return exact + leverages + once + N * each
 
     def _F(self, reference: Reference, Q: Array) -> SampleSum:
         """The mean over the reference."""
@@ -125,6 +159,16 @@ class DOptimality(goralx.DesignGoal):
             S = then.leverage(X)
             gains[part] += np.linalg.slogdet(np.eye(S.shape[1]) + information @ S)[1]
         return gains
+
+
+def traces(candidates: Candidates, expansion: Expansion, W: Sandwich) -> Array:
+    """tr(W (I + Lambda S)^-1 Lambda) of each candidate: (N,)."""
+    found = np.empty(len(candidates))
+    for part, X, information in in_parts(candidates, expansion):
+        S = expansion.leverage(X)
+        damped = np.linalg.solve(np.eye(S.shape[1]) + information @ S, information)
+        found[part] = np.einsum("nij,nji->n", W.form(X), damped)
+    return found
 
 
 def in_parts(

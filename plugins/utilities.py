@@ -76,7 +76,7 @@ class _Screened(goralx.UtilityEstimator):
 
     ``screen``: the influence utility ranks the pool, and only that many of the best are looked at
     again. Null: all of them where that is a minute's work of one core, by a count of operations
-    that is the same on every machine, else as many as a minute pays for, at least 100.
+    that is the same on every machine, else as many as a minute pays for, at least 20.
     """
 
     needs_model: ClassVar[frozenset[str]] = SECOND_ORDER

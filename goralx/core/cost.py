@@ -14,8 +14,8 @@ from .inverse_curvature import by_matrix
 RATE = 1.5e10
 """Operations a second of one core, as these computations get them (measured: 1 to 3e10)."""
 MINUTE = 60 * RATE
-FEWEST = 100
-"""Candidates that are looked at, however much each costs."""
+FEWEST = 20
+"""Candidates that are looked at, however much each costs: two batches of 10."""
 _PROXIMAL_STEPS = 6
 _REFIT_PRODUCTS = 25  # with the Hessian and with B, of a refit to 1e-10
 _CALL = 3e4  # operations that a small system's overhead is worth
@@ -84,6 +84,13 @@ def passes(M: int, n: int, D: int, K: int, N: int) -> float:
     """Of `second_order.Passes` for N candidates."""
     C = K - 1
     return N * (2.0 * M * D * C * C + 4.0 * M * C**3 + C * times(n, D, K))
+
+
+def probes(M: int, n: int, D: int, K: int, size: int) -> tuple[float, float]:
+    """Of ``size`` `second_order.Probes`: once, and for each candidate."""
+    C = K - 1
+    once = size * (times(n, D, K) + 2.0 * M * C * (C + D)) + 30.0 * M * C**3
+    return once, 2.0 * size * C * (D + C)
 
 
 def implicit(M: int, n: int, D: int, K: int, N: int) -> tuple[float, float]:

@@ -55,13 +55,13 @@ class SampleSum:
         for X, weights in self._blocks(2 * t * s * C):
             moved = (X @ flat.T).reshape(len(X), C, t * s)
             bent = (weights @ moved).reshape(-1, t * s)
-            moved = moved.reshape(-1, t * s)
+            flat_moved = moved.reshape(-1, t * s)
             if s == 1:
-                total[:, 0, 0] += np.einsum("nt,nt->t", moved, bent)
+                total[:, 0, 0] += np.einsum("nt,nt->t", flat_moved, bent)
                 continue
             for i in range(t):
                 own = slice(i * s, (i + 1) * s)
-                total[i] += moved[:, own].T @ bent[:, own]
+                total[i] += flat_moved[:, own].T @ bent[:, own]
         return total
 
     def _blocks(self, width: int = 0) -> Iterator[tuple[Array, Array]]:
@@ -100,6 +100,37 @@ class Passes:
         W = np.empty((X.shape[0], C, C))
         for part in parts(X.shape[0], C * C * (X.shape[1] + 1) // 4):  # T's samples serve some
             W[part] = self.T.form(unit_steps(self.expansion, X[part]))
+        return W
+
+
+@dataclass(frozen=True)
+class Probes:
+    """B T B, T with no negative weights, from random vectors f whose f f' is T on average.
+
+    (N of them in ``reached`` B f (N, C, D).) Good for ranking candidates: off by a tenth or so.
+    Hutchinson 1990, doi:10.1080/03610919008812866.
+    """
+
+    reached: Array = field(repr=False)
+
+    @classmethod
+    def of(cls, expansion: Expansion, T: SampleSum, size: int) -> Probes:
+        """Of ``size`` vectors; the same in every call."""
+        C, D, rng = T.C, expansion.X.shape[1], np.random.default_rng(0)
+        f = np.zeros((C, size, D))
+        for X, weights in T._blocks(2 * C * size):
+            values, vectors = np.linalg.eigh(weights)
+            root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+            pulls = root @ rng.normal(size=(len(X), C, size))
+            f += np.tensordot(pulls, X, axes=(0, 0))
+        return cls(expansion.B.times(f.transpose(1, 0, 2)))
+
+    def form(self, X: NDArray[np.floating]) -> Array:
+        size, C, D = self.reached.shape
+        W = np.empty((X.shape[0], C, C))
+        for part in parts(X.shape[0], 2 * size * C + D):
+            moved = (with_constant(X[part]) @ self.reached.reshape(-1, D).T).reshape(-1, size, C)
+            W[part] = moved.transpose(0, 2, 1) @ moved / size
         return W
 
 

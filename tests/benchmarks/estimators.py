@@ -7,8 +7,8 @@ utilities and Spearman, the worst of the seeds, on rt_polarity (50 labels, pool 
 labels, pool 60), for goals ent and dev. ``limits``: Spearman with retraining where the order of
 the estimators is not the usual one, on generated classes, mean of the seeds. ``costs``: a round's
 utilities of the whole pool at the paper's three sizes, CPU seconds and ratios; what would take too
-long is measured on fewer candidates and scaled up. ``retraining``: 500 candidates under both labels against a loop over
-scikit-learn. CPU seconds are of one thread. Prints tables and saves them as JSON.
+long is measured on fewer candidates and scaled up. ``retraining``: 500 candidates under both labels
+against a loop over scikit-learn. CPU seconds are of one thread. Prints tables, saved as JSON.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 from goralx.core import cost, curvature, memory
 from goralx.core import softmax_regression as softmax
 from goralx.core.curvature import quadratic_form, weighted_gram
-from goralx.core.second_order import Passes, SampleSum, Square, sandwich
+from goralx.core.second_order import Passes, Probes, SampleSum, Square, sandwich
 from goralx.errors import Incompatible
 from tests.problems import blobs, matrix
 
@@ -54,6 +54,19 @@ def test_the_cheaper_road_is_taken_and_both_say_the_same(made, monkeypatch):
         found.append(sandwich(made.expansion, made.T, 5))
     assert isinstance(found[0], Square) and isinstance(found[1], Passes)
     np.testing.assert_allclose(*(road.form(made.X) for road in found), rtol=1e-9, atol=1e-12)
+
+
+def test_random_vectors_are_right_on_average(made):
+    expansion, C = made.expansion, made.expansion.Q.shape[1]
+    root = np.random.default_rng(2).normal(size=(40, C, C))
+    X = np.random.default_rng(3).normal(size=(40, 4))
+    W = root @ root.transpose(0, 2, 1)
+    T = SampleSum(((X, W.__getitem__),), C)
+    truth = Passes(expansion, T).form(made.X)
+    found = Probes.of(expansion, T, 20_000).form(made.X)
+    np.testing.assert_allclose(found, truth, atol=0.05 * np.abs(truth).max())
+    few = np.einsum("nii->n", Probes.of(expansion, T, 100).form(made.X))
+    np.testing.assert_allclose(few, np.einsum("nii->n", truth), rtol=0.6)
 
 
 def test_a_matrix_that_does_not_fit_is_refused(made, monkeypatch):

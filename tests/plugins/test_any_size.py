@@ -105,6 +105,33 @@ def test_design_goals(name, d, regime, large):
     assert again == pytest.approx(tau, rel=1e-9)
 
 
+@pytest.mark.parametrize("name", DESIGN[:2])
+def test_design_goals_look_closer_at_the_best(name, monkeypatch):
+    world = World(0, 4, 20, 5, 1.0)
+    world.rows = np.arange(30)
+    asked, pool = world.asked()
+    whole = build("goal", name).gains(asked, pool, regime="fixed_C")
+    some = build("goal", name, screen=8).gains(asked, pool, regime="fixed_C")
+    looked_at = np.flatnonzero(~np.isnan(some))
+    np.testing.assert_allclose(some[looked_at], whole[looked_at], rtol=1e-9)
+    assert len(looked_at) == 8
+    assert np.argmax(whole) in looked_at and whole[looked_at].mean() > 1.2 * whole.mean()
+    monkeypatch.setattr(cost, "MINUTE", 0.0)
+    with pytest.warns(cost.LongComputation, match="goal.screen=20"):
+        default = build("goal", name).gains(asked, pool, regime="fixed_C")
+    assert np.isnan(default).sum() == 30 - cost.FEWEST
+    scorer = goralx.GoalOrientedUtility(
+        build("goal", name, screen=8), build("operator", "max"), build("utility", "influence"),
+        world.model,
+    )  # fmt: skip
+    assert scorer(asked).looked_at.tolist() == looked_at.tolist()
+    query = goralx.Query(asked, 9, np.random.default_rng(0), score=scorer)
+    with pytest.raises(goralx.Incompatible, match=r"batch_size=9, and only 8 candidates"):
+        query.batch()
+    with pytest.raises(goralx.BadInput, match=r"goal.screen=0"):
+        build("goal", name, screen=0)
+
+
 @pytest.mark.parametrize("regime", ["fixed_C", "fixed_lambda"])
 @pytest.mark.parametrize("d", [3, 50])
 def test_samples_made_up_and_what_is_asked_of_the_model_then(d, regime, large):
