@@ -154,7 +154,7 @@ class KMeansPlusPlus(goralx.BatchRule):
         residual[np.arange(len(asked)), likeliest] -= 1.0
         rows = with_constant(asked.X)
         gradients = ((residual @ around.Q)[:, :, None] * rows[:, None, :]).reshape(len(asked), -1)
-        return gradients, gradients @ around.B
+        return gradients, around.times_B(gradients)
 
 
 def _draw(weights: tuple[Array, ...], free: Array, rng: np.random.Generator) -> int:

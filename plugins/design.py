@@ -26,41 +26,89 @@ from dataclasses import dataclass
 import numpy as np
 
 import goralx
-from goralx import Array, Candidates, Features, Reference
-from goralx.core import Expansion, fisher, parts, quadratic_form, weighted_gram
+from goralx import Array, BadInput, Candidates, Features, Reference
+from goralx.core import Expansion, Probes, SampleSum, Sandwich, cost, fisher, parts, sandwich
+
+_PROBES = 100  # random vectors that rank candidates
 
 
+@dataclass(frozen=True)
 class VarianceReduction(goralx.DesignGoal):
-    """tau = -tr(F B): minus the variance left in theta, weighted by what F says matters."""
+    """tau = -tr(F B): minus the variance left in theta, weighted by what F says matters.
+
+    ``screen``: W is asked of that many candidates only, the best by a W from random vectors. Null:
+    of all where that is a minute's work of one core, else of as many as a minute pays for, at least
+    20.
+    """
+
+    screen: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.screen is not None and self.screen < 1:
+            raise BadInput(f"goal.screen={self.screen}; allowed: null (a minute's) or at least 1")
 
     @abstractmethod
     def weight(self, information: Array) -> Array:
         """What a reference sample adds to F, from its Lambda: (M, K-1, K-1)."""
 
     def measure(self, reference: Reference) -> float:
-        now = reference.model.expansion("fixed_C")
-        return -trace(self._F(reference, now.Q), now.B)
+        return -self._trace(reference, reference.model.expansion("fixed_C"))
 
     def gains(self, candidates: Candidates, reference: Reference, *, regime: str) -> Array:
         now, then = candidates.model.expansion("fixed_C"), candidates.model.expansion(regime)
-        F = self._F(reference, then.Q)
-        BFB = then.B @ F @ then.B
-        gains = np.full(len(candidates), trace(F, now.B) - trace(F, then.B))  # the penalty's share
-        for part, X, information in in_parts(candidates, then):
-            S, W = quadratic_form(X, then.B), quadratic_form(X, BFB)
-            damped = np.linalg.solve(np.eye(S.shape[1]) + information @ S, information)
-            gains[part] += np.einsum("nij,nji->n", W, damped)
+        F, N = self._F(reference, then.Q), len(candidates)
+        sizes = len(reference.X), len(then.X), candidates.X.shape[1] + 1, len(then.Q)
+        count = min(N, self.screen or self._affordable(sizes, N))
+        best = np.arange(N)
+        if count < N:
+            probes = Probes.of(then, F, _PROBES)
+            best = np.sort(np.argsort(-traces(candidates, then, probes), kind="stable")[:count])
+        cost.announce(
+            self._operations(sizes, N, count),
+            f"{type(self).__name__} of {N} candidates in {len(then.Q)} classes on {len(F)} "
+            "reference samples",
+            "goal.screen=20 looks closer at fewer, goal=dopt asks no reference",
+        )
+        gains = np.full(N, np.nan)
+        gains[best] = traces(candidates.subset(best), then, sandwich(then, F, count))
+        if then is not now:  # the penalty's share
+            gains += self._trace(reference, now) - self._trace(reference, then)
         return gains
 
-    def _F(self, reference: Reference, Q: Array) -> Array:
-        """The mean over the reference (m, m)."""
-        M, (K, contrasts) = len(reference.X), Q.shape
-        m = contrasts * (reference.X.shape[1] + 1)
-        F = np.zeros((m, m))
-        for part in parts(M, 4 * K * K + 2 * reference.X.shape[1]):
-            information = fisher(np.exp(reference.log_P[part]), Q)
-            F += weighted_gram(reference.X[part], self.weight(information))
-        return F / M
+    def _affordable(self, sizes: tuple[int, int, int, int], N: int) -> int:
+        """Candidates that a minute pays for."""
+        if self._operations(sizes, N, N) <= cost.MINUTE:
+            return N
+        few = self._operations(sizes, N, cost.FEWEST)
+        each = cost.passes(*sizes, 1)
+        return cost.affordable(few - cost.FEWEST * each, each)
+
+    def _operations(self, sizes: tuple[int, int, int, int], N: int, count: int) -> float:
+        """Of ``count`` of N candidates, the best of them by probes."""
+        exact = min(f(*sizes, count) for f in (cost.square, cost.passes))
+        leverages = cost.inverse(*sizes[1:]) + (N + count) * cost.leverage(*sizes[1:])
+        if count == N:
+            return exact + leverages
+        once, each = cost.probes(*sizes, _PROBES)
+        return exact + leverages + once + N * each
+
+    def _F(self, reference: Reference, Q: Array) -> SampleSum:
+        """The mean over the reference."""
+        M = len(reference.X)
+
+        def weights(part: slice) -> Array:
+            return self.weight(fisher(np.exp(reference.log_P[part]), Q)) / M
+
+        return SampleSum(((reference.X, weights),), Q.shape[1])
+
+    def _trace(self, reference: Reference, expansion: Expansion) -> float:
+        """tr(F B): the mean over the reference of its weights times its leverages."""
+        total, C = 0.0, expansion.Q.shape[1]
+        for part in parts(len(reference.X), 6 * (C + 1) ** 2 + 2 * reference.X.shape[1]):
+            information = fisher(np.exp(reference.log_P[part]), expansion.Q)
+            S = expansion.leverage(reference.X[part])
+            total += float((self.weight(information) * S).sum())
+        return total / len(reference.X)
 
 
 @dataclass(frozen=True)
@@ -100,15 +148,25 @@ class DOptimality(goralx.DesignGoal):
     """
 
     def measure(self, reference: Reference) -> float:
-        return -log_det(reference.model.expansion("fixed_C").B)
+        return reference.model.expansion("fixed_C").B.log_det
 
     def gains(self, candidates: Candidates, reference: Reference, *, regime: str) -> Array:
         now, then = candidates.model.expansion("fixed_C"), candidates.model.expansion(regime)
-        gains = np.full(len(candidates), log_det(now.B) - log_det(then.B))  # the penalty's share
+        gains = np.full(len(candidates), then.B.log_det - now.B.log_det)  # the penalty's share
         for part, X, information in in_parts(candidates, then):
-            S = quadratic_form(X, then.B)
+            S = then.leverage(X)
             gains[part] += np.linalg.slogdet(np.eye(S.shape[1]) + information @ S)[1]
         return gains
+
+
+def traces(candidates: Candidates, expansion: Expansion, W: Sandwich) -> Array:
+    """tr(W (I + Lambda S)^-1 Lambda) of each candidate: (N,)."""
+    found = np.empty(len(candidates))
+    for part, X, information in in_parts(candidates, expansion):
+        S = expansion.leverage(X)
+        damped = np.linalg.solve(np.eye(S.shape[1]) + information @ S, information)
+        found[part] = np.einsum("nij,nji->n", W.form(X), damped)
+    return found
 
 
 def in_parts(
@@ -118,15 +176,6 @@ def in_parts(
     K, X = candidates.model.n_classes, candidates.X
     for part in parts(len(candidates), 6 * K * K + 2 * X.shape[1]):
         yield part, X[part], fisher(np.exp(candidates.log_P[part]), expansion.Q)
-
-
-def trace(F: Array, B: Array) -> float:
-    """tr(F B) of symmetric matrices."""
-    return float((F * B).sum())
-
-
-def log_det(B: Array) -> float:
-    return float(np.linalg.slogdet(B)[1])
 
 
 @goralx.hookimpl

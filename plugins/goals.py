@@ -51,6 +51,9 @@ class NegativeEntropy(goralx.LogitGoal):
     def value(self, log_P: Array, X: Features, y: Labels | None) -> float:
         return float(np.vdot(np.exp(log_P), log_P))
 
+    def shares(self, log_P: Array, X: Features, y: Labels | None) -> Array:
+        return np.vecdot(np.exp(log_P), log_P)
+
     def value_and_logit_gradient(
         self, log_P: Array, X: Features, y: Labels | None
     ) -> tuple[float, Array]:
@@ -98,6 +101,10 @@ class NegativeFisherInformation(goralx.LogitGoal):
             slope *= P
             slope *= 2.0 * scale[:, None]
         return total, gradient
+
+    def shares(self, log_P: Array, X: Features, y: Labels | None) -> Array:
+        P = np.exp(log_P)
+        return self._squares(X) * (np.vecdot(P, P) - 1.0)
 
     def logit_hessian(self, log_P: Array, X: Features, y: Labels | None) -> Array:
         P = np.exp(log_P)

@@ -12,6 +12,9 @@ utility        a candidate costs           believe it
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -27,9 +30,20 @@ from goralx import (
     LogitGoal,
     PredictionGoal,
     Reference,
+    Rows,
     Utilities,
 )
-from goralx.core import Expansion, implicit, in_double, influence, log_softmax, parts, with_constant
+from goralx.core import (
+    Expansion,
+    Levered,
+    cost,
+    implicit,
+    in_double,
+    influence,
+    log_softmax,
+    parts,
+    with_constant,
+)
 
 _DRAWN = 8  # candidates that kappa is worked out for where nothing depends on it
 _LABELS = 3  # of a candidate, that kappa looks at: the largest move is nearly always among them
@@ -65,32 +79,70 @@ class Influence(goralx.FirstOrderEstimator):
 
 
 @dataclass(frozen=True)
-class Implicit(goralx.UtilityEstimator):
-    """The new sample's loss kept exact, labelled set and goal to second order.
+class _Screened(goralx.UtilityEstimator):
+    """An estimator that costs much per candidate.
 
-    So is a candidate's own share in a separable goal on the pool: it moves the most. Where
-    `Influence` was measured: .001 to .05 standard deviations at .999 and more with two classes, .2
-    to .8 at .73 to .99 with 26. No pass over the reference for a candidate. With many classes or a
-    large pool, ``screen`` looks only at the candidates that influence ranks best.
+    ``screen``: the influence utility ranks the pool, and only that many of the best are looked at
+    again. Null: all of them where that is a minute's work of one core, by a count of operations
+    that is the same on every machine, else as many as a minute pays for, at least 20.
     """
 
     needs_model: ClassVar[frozenset[str]] = SECOND_ORDER
-    needs: ClassVar[Literal["value", "gradient", "hessian"]] = "hessian"
 
     screen: int | None = None
 
     def __post_init__(self) -> None:
         check_positive("screen", self.screen)
 
+    def looks_at(self, candidates: Candidates, reference: Reference) -> int | None:
+        if self.screen is not None:
+            return self.screen
+        N = len(candidates)
+        of_few_or_all = (self.operations(candidates, reference, n) for n in (cost.FEWEST, N))
+        return max(cost.affordable(*operations) for operations in of_few_or_all)
+
+    @abstractmethod
+    def operations(
+        self, candidates: Candidates, reference: Reference, N: int
+    ) -> tuple[float, float]:
+        """Floating-point operations where N candidates are looked at: once, and for each."""
+
+    def announce(self, candidates: Candidates, reference: Reference) -> None:
+        """Say what it will cost, where that is more than a minute."""
+        once, each = self.operations(candidates, reference, len(candidates))
+        cost.announce(
+            once + len(candidates) * each,
+            f"{type(self).__name__} of {len(candidates)} candidates under "
+            f"{candidates.model.n_classes} labels on {len(reference.X)} reference samples",
+            "utility.screen=20 looks at fewer, utility=influence takes seconds",
+        )
+
+
+@dataclass(frozen=True)
+class Implicit(_Screened):
+    """The new sample's loss kept exact, labelled set and goal to second order.
+
+    So is a candidate's own share in a separable goal on the pool: it moves the most. Where
+    `Influence` was measured: .001 to .05 standard deviations at .999 and more with two classes, .2
+    to .8 at .73 to .99 with 26. While (K-1)D is small, no pass over the reference for a candidate.
+    """
+
+    needs: ClassVar[Literal["value", "gradient", "hessian"]] = "hessian"
+
+    def operations(
+        self, candidates: Candidates, reference: Reference, N: int
+    ) -> tuple[float, float]:
+        return cost.implicit(*sizes(candidates, reference), N)
+
     def utilities(
         self, candidates: Candidates, goal: LogitGoal, reference: Reference, *, regime: str
     ) -> Utilities:
+        self.announce(candidates, reference)
         expansion = candidates.model.expansion(regime)
         t = (expansion.Q.T @ reference.pulled(goal)).ravel()
-        log_P = in_double(reference.log_P)  # 1 - p is small where p is certain
-        Gamma = goal.logit_hessian(log_P, reference.X, reference.y)
-        T = implicit.effective_curvature(expansion, reference.X, Gamma, t)
-        quadratic = implicit.QuadraticGoal.of(expansion, t, T)
+        curvature = goal_curvature(goal, reference, expansion.Q)
+        T = implicit.effective_curvature(expansion, reference.X, curvature, t)
+        quadratic = implicit.QuadraticGoal.of(expansion, t, T, len(candidates))
         N, K = candidates.log_P.shape
         U, trust = np.empty((N, K)), np.empty(N)
         for part in parts(N, 8 * K**3):
@@ -100,23 +152,25 @@ class Implicit(goralx.UtilityEstimator):
             if goal.separable and reference is candidates.pool:
                 moves = implicit.own_moves(residual, S, expansion.Q)
                 moves += (expansion.shifted(some.X, some.log_P) - some.log_P)[:, None, :]
-                U[part] += own_rest(goal, some, Gamma[some.rows], moves)
+                U[part] += own_rest(goal, reference, some.rows, moves)
         return Utilities(U, 0.0, trust)
 
 
 @dataclass(frozen=True)
-class _Remeasured(goralx.UtilityEstimator):
+class _Remeasured(_Screened):
     """The goal measured anew where each candidate and label would take the parameters."""
 
-    needs_model: ClassVar[frozenset[str]] = SECOND_ORDER
     needs: ClassVar[Literal["value", "gradient", "hessian"]] = "value"
 
-    screen: int | None = None
     reference_size: int | None = None
 
     def __post_init__(self) -> None:
-        check_positive("screen", self.screen)
+        super().__post_init__()
         check_positive("reference_size", self.reference_size)
+
+    def seen(self, candidates: Candidates, reference: Reference) -> tuple[int, int, int, int]:
+        M, *others = sizes(candidates, reference)
+        return min(M, self.reference_size or M), *others
 
 
 @dataclass(frozen=True)
@@ -130,9 +184,15 @@ class Lookahead(_Remeasured):
     it at random (sums are scaled up), ``screen`` bounds the candidates.
     """
 
+    def operations(
+        self, candidates: Candidates, reference: Reference, N: int
+    ) -> tuple[float, float]:
+        return cost.lookahead(*self.seen(candidates, reference))
+
     def utilities(
         self, candidates: Candidates, goal: PredictionGoal, reference: Reference, *, regime: str
     ) -> Utilities:
+        self.announce(candidates, reference)
         expansion = candidates.model.expansion(regime)
         seen, scale = sampled(reference, goal, self.reference_size, candidates.random_state)
         N, K = candidates.log_P.shape
@@ -144,6 +204,11 @@ class Lookahead(_Remeasured):
             U[part] = scale * goal_changes(goal, seen, expansion, changes, np.float32)
         return Utilities(U, 0.0, trust)
 
+    def changes(self, candidates: Candidates, *, regime: str) -> Array:
+        expansion = candidates.model.expansion(regime)
+        S, residual, _ = proximal(candidates, expansion)
+        return implicit.steps(expansion, candidates.X, residual, S)
+
 
 @dataclass(frozen=True)
 class Retrain(_Remeasured):
@@ -152,20 +217,51 @@ class Retrain(_Remeasured):
     What the others are held against; ``screen`` and ``reference_size`` as for lookahead.
     """
 
+    def operations(
+        self, candidates: Candidates, reference: Reference, N: int
+    ) -> tuple[float, float]:
+        return cost.retrain(*self.seen(candidates, reference))
+
     def utilities(
         self, candidates: Candidates, goal: PredictionGoal, reference: Reference, *, regime: str
     ) -> Utilities:
+        self.announce(candidates, reference)
         expansion = candidates.model.expansion(regime)
         seen, scale = sampled(reference, goal, self.reference_size, candidates.random_state)
         N, K = candidates.log_P.shape
         U = np.empty((N, K))
         for part in parts(N, K * len(expansion.phi)):
-            X = np.repeat(candidates.X[part], K, axis=0)[:, None, :]
-            y = np.tile(np.arange(K), len(X) // K)[:, None]
-            changes = candidates.model.retrained(X, y, regime)
-            changes = changes.reshape(-1, K, len(expansion.phi))
+            changes = self.changes(
+                candidates.subset(np.arange(part.start, part.stop)), regime=regime
+            )
             U[part] = scale * goal_changes(goal, seen, expansion, changes)
         return Utilities(U, 0.0, drawn_kappa(candidates, _DRAWN))
+
+    def changes(self, candidates: Candidates, *, regime: str) -> Array:
+        N, K = candidates.log_P.shape
+        X, y = np.repeat(candidates.X, K, axis=0)[:, None, :], np.tile(np.arange(K), N)[:, None]
+        return candidates.model.retrained(X, y, regime).reshape(N, K, -1)
+
+
+def sizes(candidates: Candidates, reference: Reference) -> tuple[int, int, int, int]:
+    """M, n, D and K: reference samples, labels, coordinates of a sample, classes."""
+    model, (M, d) = candidates.model, reference.X.shape
+    return M, model.n_labelled, d + 1, model.n_classes
+
+
+def goal_curvature(goal: LogitGoal, reference: Reference, Q: Array) -> Callable[[slice], Array]:
+    """The goal's logit Hessians in contrasts (n, C, C) for a slice of the reference."""
+    M = len(reference.X)
+
+    def curvature(part: slice) -> Array:
+        log_P = in_double(reference.log_P[part])  # 1 - p is small where p is certain
+        y = None if reference.y is None else reference.y[part]
+        share = len(log_P) / M if goal.reduction == "mean" else 1.0
+        return share * implicit.contrasted(goal.logit_hessian(log_P, reference.X[part], y), Q)
+
+    if goal.separable:
+        return curvature
+    return curvature(slice(0, M)).__getitem__
 
 
 def sampled(
@@ -216,39 +312,44 @@ def proximal(candidates: Candidates, expansion: Expansion) -> tuple[Array, Array
     return S, residual, implicit.trust(residual, S, expansion.Q)
 
 
-def own_rest(goal: LogitGoal, some: Candidates, Gamma: Array, moves: Array) -> Array:
-    """What two orders miss of candidates' own shares in a separable goal on the pool: (n, K).
+def own_rest(goal: LogitGoal, pool: Reference, rows: Rows, moves: Array) -> Array:
+    """What two orders miss of the shares of some rows (n,) of the pool in a separable goal: (n, K).
 
-    ``moves`` (n, K, K) are of their logits under every label, ``Gamma`` (n, K, K) the goal's logit
-    Hessian of theirs.
+    ``moves`` (n, K, K) are of their logits under every label.
     """
-    share = len(some) / len(some.pool.X) if goal.reduction == "mean" else 1.0
-
-    def gradient(log_P: Array) -> Array:
-        return share * goal.value_and_logit_gradient(log_P, some.X, None)[1]
-
-    return implicit.beyond_second_order(gradient, in_double(some.log_P), Gamma, moves)
+    share = 1.0 / len(pool.X) if goal.reduction == "mean" else 1.0
+    log_P, X = in_double(pool.log_P[rows]), pool.X[rows]
+    each = share * len(rows) if goal.reduction == "mean" else 1.0  # of what is said of them alone
+    slope = each * goal.value_and_logit_gradient(log_P, X, None)[1]
+    Gamma = each * goal.logit_hessian(log_P, X, None)
+    series = np.einsum("nj,nyj->ny", slope, moves) + 0.5 * ((moves @ Gamma) * moves).sum(axis=2)
+    before, exact = goal.shares(log_P, X, None), np.empty(series.shape)
+    for y in range(series.shape[1]):
+        exact[:, y] = goal.shares(log_softmax(log_P + moves[:, y]), X, None) - before
+    return share * exact - series
 
 
 def drawn_kappa(candidates: Candidates, size: int) -> Array | None:
     """kappa (N,) of ``size`` candidates, drawn anew as labels come; NaN for all others.
 
     From the curvature that the fit has at hand and the candidates' boldest labels; None where none
-    are asked for, or the model has no leverage at hand.
+    are asked for, or the model has no curvature. NaN where it would cost more than the utilities,
+    or cannot be had: a diagnostic ends no run.
     """
-    leverage = getattr(candidates.model, "leverage", None)
-    if leverage is None or size == 0:
+    model = candidates.model
+    if size == 0 or not isinstance(model, Levered):
         return None
-    rng = np.random.default_rng([candidates.random_state, candidates.model.n_labelled])
+    rng = np.random.default_rng([candidates.random_state, model.n_labelled])
     size = min(size, len(candidates))
     drawn = np.sort(rng.choice(len(candidates), size=size, replace=False, shuffle=False))
-    X = np.asarray(candidates.subset(drawn).X)
-    S, Q = leverage(X)
-    log_P = candidates.model.log_proba(X)  # of these alone: the pool may be elsewhere
-    labels = implicit.boldest(log_P, S, Q, _LABELS)
-    residual = implicit.proximal_residual(log_P, S, Q, labels, tolerance=1e-2)
     kappa = np.full(len(candidates), np.nan)
-    kappa[drawn] = implicit.trust(residual, S, Q)
+    with suppress(goralx.GoralxError, ArithmeticError, MemoryError, np.linalg.LinAlgError):
+        X = np.asarray(candidates.subset(drawn).X)
+        S, Q = model.leverage(X)
+        log_P = model.log_proba(X)  # of these alone: the pool may be elsewhere
+        labels = implicit.boldest(log_P, S, Q, _LABELS)
+        residual = implicit.proximal_residual(log_P, S, Q, labels, tolerance=1e-2)
+        kappa[drawn] = implicit.trust(residual, S, Q)
     return kappa
 
 

@@ -20,6 +20,11 @@ def blobs(rng, n, d, n_classes, spread=1.0):
     return centres[y] + rng.normal(size=(n, d)), y
 
 
+def matrix(expansion):
+    """Its B (m, m)."""
+    return expansion.times_B(np.eye(len(expansion.phi)))
+
+
 def instance(seed=0, n_classes=3, pool=60, init=12, test=30, d=3, dev=0.2, spread=1.0):
     rng = np.random.default_rng(seed)
     X, y = blobs(rng, pool + init + test, d, n_classes, spread)

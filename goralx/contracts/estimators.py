@@ -46,6 +46,18 @@ class UtilityEstimator(ABC):
     ) -> Utilities:
         """tau(theta_(x, y)) - tau(theta), estimated, for every candidate and label: (N, K)."""
 
+    def looks_at(self, candidates: Candidates, reference: Reference) -> int | None:
+        """How many of the best to look at again; None: all of them."""
+        return self.screen
+
+    def changes(self, candidates: Candidates, *, regime: str) -> NDArray[np.float64] | None:
+        """Change of phi (N, K, m) after which the goal itself is measured; None for a series.
+
+        What an explanation shares out among the reference samples: the goal before and after, or
+        its series: of first order, or of `core.implicit`'s second where it `needs` a "hessian".
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Direction:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from goralx.data import Array, Features, Labels
 
 from .samples import Candidates, Reference
@@ -49,6 +51,14 @@ class PredictionGoal(Goal):
 
         Features and predictions are float32 or float64, as the data are.
         """
+
+    def shares(self, log_P: Array, X: Features, y: Labels | None) -> Array:
+        """tau of each reference sample on its own (M,): a separable goal is their sum or mean.
+
+        One `value` after another unless overridden.
+        """
+        rows = [slice(u, u + 1) for u in range(len(log_P))]
+        return np.array([self.value(log_P[u], X[u], None if y is None else y[u]) for u in rows])
 
     def measure(self, reference: Reference) -> float:
         return reference.value(self)
@@ -93,7 +103,10 @@ class DesignGoal(Goal):
 
     @abstractmethod
     def gains(self, candidates: Candidates, reference: Reference, *, regime: str) -> Array:
-        """By how much labelling each candidate, whatever its label, raises tau: (N,)."""
+        """By how much labelling each candidate, whatever its label, raises tau: (N,).
+
+        NaN for a candidate that was not looked at, where there are too many.
+        """
 
 
 def has_logit_hessian(goal: Goal) -> bool:

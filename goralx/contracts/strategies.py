@@ -55,9 +55,15 @@ class Query:
     @cached_property
     def scores(self) -> Scores:
         """Goal-oriented utilities: ``scores.U`` (N, K) and ``scores.utility`` (N,)."""
-        return self.scorer(
-            self.candidates, per_label=self.rule is not None and not self.rule.utility_only
-        )
+        whole = self.rule is not None and not self.rule.utility_only
+        scores = self.scorer(self.candidates, per_label=whole)
+        n = len(scores.looked_at)
+        if n < min(self.batch_size, len(self.candidates)):
+            raise Incompatible(
+                f"batch_size={self.batch_size}, and only {n} candidates are looked at, as many as "
+                "a minute pays for; give a screen of at least batch_size, or utility=influence"
+            )
+        return scores
 
     @property
     def scorer(self) -> Scorer:

@@ -36,21 +36,28 @@ instead of two (its phi is the sigmoid's weight vector divided by the square roo
 why softmax regression at C is the sigmoid at 2C).
 """
 
-from . import implicit, influence, softmax_regression
-from .curvature import Expansion, fisher, parts, quadratic_form, weighted_gram, with_constant
+from . import cost, implicit, influence, softmax_regression
+from .curvature import fisher, parts, quadratic_form, weighted_gram, with_constant
+from .expansion import Expansion, Levered
 from .linear_solve import Array, NotConverged, Solution
 from .predictions import Floats, blocks, in_double, log_softmax
 from .retraining import predictions as predictions_after
+from .second_order import Probes, SampleSum, Sandwich, sandwich, unit_steps
 from .softmax_regression import SoftmaxFit
 
 __all__ = [
     "Array",
     "Expansion",
     "Floats",
+    "Levered",
     "NotConverged",
+    "Probes",
+    "SampleSum",
+    "Sandwich",
     "SoftmaxFit",
     "Solution",
     "blocks",
+    "cost",
     "fisher",
     "implicit",
     "in_double",
@@ -59,7 +66,9 @@ __all__ = [
     "parts",
     "predictions_after",
     "quadratic_form",
+    "sandwich",
     "softmax_regression",
+    "unit_steps",
     "weighted_gram",
     "with_constant",
 ]

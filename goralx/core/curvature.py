@@ -1,63 +1,48 @@
-"""The curvature of what was labelled: what a new sample runs up against.
+"""Curvature: forms and sums over samples x, and what can be asked of its inverse.
 
-Adding b samples to the n that were labelled, their objective (summed, not averaged) around the old
-optimum is, to second order, 1/2 (d - d0)' A (d - d0) in the change d of the parameters. A is its
-Hessian and d0 the pull of the penalty that new samples bring along: zero under ``fixed_C``. Under
-``fixed_lambda`` each brings l2/2 |theta_pen|^2, in A as well. Everything is in contrast coordinates
-phi, m = (K-1) D, and for a sample x, U = I (x) x maps phi to its K-1 logit contrasts.
+For a sample x, U = I (x) x maps phi (m,), m = (K-1) D, to its K-1 logit contrasts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from .linear_solve import Array
 
 _BLOCK = 1 << 22  # floats in the temporaries of one block, 32 MB
 
 
-@dataclass(frozen=True)
-class Expansion:
-    """The labelled set around its optimum.
+class InverseCurvature(Protocol):
+    """B (m, m) as what can be done with it; vectors (t, C, D) are rows of contrasts, C = K - 1."""
 
-    ``Q`` (K, K-1) contrasts; ``X`` (n, D) labelled samples with the constant; ``log_P`` (n, K)
-    their log predictions; ``phi`` (m,) the optimum; ``B`` (m, m) the inverse of A; ``shift`` (m,)
-    is d0.
-    """
+    @property
+    def log_det(self) -> float:
+        """log det A, of its m coordinates."""
 
-    Q: Array
-    X: Array
-    log_P: Array
-    phi: Array
-    B: Array
-    shift: Array
-
-    @cached_property
-    def logit_shift(self) -> bool:
-        """Whether d0 moves anything."""
-        return bool(self.shift.any())
+    def times(self, V: Array) -> Array:
+        """B v for every v of V (t, C, D)."""
 
     def leverage(self, X: NDArray[np.floating]) -> Array:
-        """S(x) = U' B U for every row of X (N, d): (N, K-1, K-1)."""
-        return quadratic_form(X, self.B)
+        """S(x) = U'BU for every row of X (N, d): (N, C, C)."""
 
-    def shifted(self, X: NDArray[np.floating], log_P: NDArray[np.floating]) -> Array:
-        """Logits of X (N, d) after d0, from its log predictions (N, K); in double precision."""
-        logits = log_P.astype(np.float64, copy=False)
-        if not self.logit_shift:
-            return logits
-        rows = self.shift.reshape(-1, X.shape[1] + 1)
-        return logits + (with_constant(X) @ rows.T) @ self.Q.T
+    def variance(self, X: NDArray[np.floating], Q: Array) -> Array:
+        """Diagonal of Q S(x) Q' (N, K): of the class-centred logits of X (N, d), by Laplace's
+        approximation (MacKay 1992, doi:10.1162/neco.1992.4.5.720).
+        """
+
+    def with_sample(self, x: Array, information: Array) -> InverseCurvature:
+        """(A + U Lambda U')^-1 for x (D,) and its Lambda (C, C)."""
 
 
 def with_constant(X: NDArray[np.floating]) -> Array:
-    """X (N, d) with the constant 1 as last column: (N, D), float64."""
-    return np.column_stack([np.asarray(X, dtype=np.float64), np.ones(len(X))])
+    """X (N, d), dense or sparse, with the constant 1 as last column: (N, D), dense, float64."""
+    dense = cast(Any, X).toarray() if issparse(X) else X
+    return np.column_stack([np.asarray(dense, dtype=np.float64), np.ones(X.shape[0])])
 
 
 def quadratic_form(X: NDArray[np.floating], matrix: NDArray[np.floating]) -> Array:
@@ -102,19 +87,3 @@ def parts(n: int, floats_a_row: int) -> Iterator[slice]:
     step = max(1, _BLOCK // max(1, floats_a_row))
     for start in range(0, n, step):
         yield slice(start, min(n, start + step))
-
-
-def logit_variance(X: NDArray[np.floating], covariance: Array, Q: Array) -> Array:
-    """Diagonal of Q S(x) Q', for class-centred logits: (N, K).
-
-    ``covariance`` is (nH)^-1 (m, m) and X (N, d) is without the constant. S_kk is the posterior
-    variance of logit k by Laplace's approximation (MacKay 1992, doi:10.1162/neco.1992.4.5.720).
-    """
-    K, D = Q.shape[0], X.shape[1] + 1
-    blocks = covariance.reshape(K - 1, D, K - 1, D)
-    variance = np.empty((len(X), K))
-    for k in range(K):
-        B = np.tensordot(np.tensordot(Q[k], blocks, axes=(0, 0)), Q[k], axes=(1, 0))
-        quadratic = np.einsum("nd,nd->n", X @ B[:-1, :-1], X)
-        variance[:, k] = quadratic + 2.0 * (X @ B[:-1, -1]) + B[-1, -1]
-    return variance

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from . import curvature, implicit
-from .curvature import Expansion, fisher, with_constant
+from . import implicit
+from .curvature import fisher, with_constant
+from .expansion import Expansion
 from .linear_solve import Array, Solution
 from .predictions import Floats
 
@@ -80,7 +81,7 @@ class Fantasy:
         residual = implicit.proximal_residual(around.shifted(X, log_P), S, Q)[0, label]
         pull = np.outer(residual @ Q, with_constant(X)[0]).ravel()
         P = residual + np.eye(len(Q))[label]
-        phi = around.phi + around.shift - around.B @ pull
+        phi = around.phi + around.shift - around.times_B(pull[None])[0]
         return cls(before, x, label, regime, phi, fisher(P[None], Q)[0])
 
     def inserted(self, x: NDArray[np.floating], label: int | None, regime: str) -> Fantasy:
@@ -124,33 +125,28 @@ class Fantasy:
     def solve(self, g: Array) -> Solution:
         """H^-1 g = n B g for g (K, D), B being at hand."""
         around = self.expansion(self.regime, 0)
-        solved = self.n_labelled * (around.B @ (around.Q.T @ g).ravel())
+        solved = self.n_labelled * around.times_B((around.Q.T @ g).reshape(1, -1))[0]
         return Solution(self._theta(solved), 0.0, 0)
 
     def logit_variance(self, X: NDArray[np.floating]) -> Array:
         """Posterior variance of each class-centred logit, by Laplace's approximation: (N, K)."""
         around = self.expansion(self.regime, 0)
-        return curvature.logit_variance(X, around.B, around.Q)
+        return around.B.variance(X, around.Q)
 
     def expansion(self, regime: str, n_new: int = 1) -> Expansion:
         """The labelled set and what was inserted, as ``n_new`` samples join it."""
         shares = n_new if regime == "fixed_lambda" else 0
         if shares not in self._expansions:
             around = self.before.expansion(self.regime, 1 + shares)
-            B = with_sample(around.B, with_constant(self.x[None])[0], self.information)
+            B = around.B.with_sample(with_constant(self.x[None])[0], self.information)
             X = np.concatenate([around.X, with_constant(self.x[None])])
             log_P: Array = log_softmax(
                 (X @ self.phi.reshape(-1, X.shape[1]).T) @ around.Q.T, axis=1
             )
             pull = shares * np.tile(self.decay, around.Q.shape[1]) * self.phi
-            self._expansions[shares] = replace(
-                around,
-                X=X,
-                log_P=log_P,
-                phi=self.phi,
-                B=B,
-                shift=-(B @ pull),
-            )
+            moved = replace(around, X=X, log_P=log_P, phi=self.phi, B=B)
+            shift = -moved.times_B(pull[None])[0] if shares else np.zeros_like(pull)
+            self._expansions[shares] = replace(moved, shift=shift)
         return self._expansions[shares]
 
     def retrained(
@@ -173,13 +169,3 @@ class Fantasy:
     @cached_property
     def _expansions(self) -> dict[int, Expansion]:
         return {}
-
-
-def with_sample(B: Array, x: Array, information: Array) -> Array:
-    """(B^-1 + U Lambda U')^-1 (m, m) for x (D,) and its Lambda (K-1, K-1)."""
-    contrasts = len(information)
-    BU = B.reshape(len(B), contrasts, -1) @ x
-    S = np.tensordot(BU.reshape(contrasts, -1, contrasts), x, axes=(1, 0))
-    damped = np.linalg.solve(np.eye(contrasts) + information @ S, information)
-    updated: Array = B - BU @ damped @ BU.T
-    return updated

@@ -13,7 +13,7 @@ logits of x alone. It cannot overshoot, however large the leverage. With a quadr
 where T_F folds in how the labelled samples' own curvature changes along d: no pass over the
 labelled or the reference samples is left to do for a candidate. The sample that d moves by far the
 most is the candidate itself, so that where it is a reference sample too (of a goal on the pool),
-its own share in tau is taken exactly: `beyond_second_order`.
+its own share in tau is better taken exactly: `own_moves` says how far it goes.
 """
 
 from __future__ import annotations
@@ -22,90 +22,77 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 
-from .curvature import (
-    Expansion,
-    fisher,
-    parts,
-    quadratic_form,
-    weighted_gram,
-    with_constant,
-)
+from .curvature import fisher, parts, with_constant
+from .expansion import Expansion
 from .linear_solve import ENOUGH, Array, NotConverged
 from .predictions import Floats, log_softmax
+from .second_order import SampleSum, Sandwich, sandwich, unit_steps
 
 MAX_ITER = 100
-NODES = 8  # of the quadrature along a sample's move
 
 
 @dataclass(frozen=True)
 class QuadraticGoal:
     """A goal to second order, t'd + d'T d / 2, ready to be asked of many proximal steps.
 
-    ``constant`` is its change by d0 alone, ``slope`` (m,) is B (t + T d0), ``bend`` (m, m) B T B.
+    ``constant`` is its change by d0 alone, ``slope`` (m,) is B (t + T d0), ``bend`` is B T B.
     """
 
     expansion: Expansion
     constant: float
     slope: Array
-    bend: Array
+    bend: Sandwich
 
     @classmethod
-    def of(cls, expansion: Expansion, t: Array, T: Array) -> QuadraticGoal:
-        """From the goal's gradient t (m,) and its `effective_curvature` T (m, m)."""
-        B, d0 = expansion.B, expansion.shift
-        constant = float(t @ d0 + 0.5 * d0 @ T @ d0)
-        return cls(expansion, constant, B @ (t + T @ d0), B @ T @ B)
+    def of(cls, expansion: Expansion, t: Array, T: SampleSum, n_candidates: int) -> QuadraticGoal:
+        """From the goal's gradient t (m,) and its `effective_curvature` T, for so many to ask."""
+        d0 = expansion.shift
+        Td0 = T.times(d0) if expansion.logit_shift else np.zeros_like(d0)
+        constant = float(t @ d0 + 0.5 * d0 @ Td0)
+        slope = expansion.times_B((t + Td0)[None])[0]
+        return cls(expansion, constant, slope, sandwich(expansion, T, n_candidates))
 
     def change(self, X: NDArray[np.floating], residual: Array) -> Array:
         """Of the goal, for X (N, d) with their proximal ``residual`` (N, K, K): (N, K)."""
         r = residual @ self.expansion.Q
         m = with_constant(X) @ self.slope.reshape(-1, X.shape[1] + 1).T
-        W = quadratic_form(X, self.bend)
-        curved = np.einsum("nyj,nji,nyi->ny", r, W, r, optimize=True)
+        curved = ((r @ self.bend.form(X)) * r).sum(axis=2)
         change: Array = self.constant - np.einsum("nj,nyj->ny", m, r) + 0.5 * curved
         return change
 
 
-def effective_curvature(expansion: Expansion, X: Floats, logit_hessian: Floats, t: Array) -> Array:
-    """T (m, m) of a goal with gradient t (m,) and logit Hessians (M, K, K) on its reference X."""
-    Q = expansion.Q
-    goal = np.einsum("ka,nkl,lb->nab", Q, logit_hessian, Q, optimize=True)
-    return weighted_gram(X, goal) - third_derivative(expansion, expansion.B @ t)
+def effective_curvature(
+    expansion: Expansion, X: Floats, curvature: Callable[[slice], Array], t: Array
+) -> SampleSum:
+    """T of a goal with gradient t (m,) on its reference X (M, d).
 
-
-def beyond_second_order(
-    gradient: Callable[[Array], Floats], log_P: Array, logit_hessian: Floats, moves: Array
-) -> Array:
-    """What two orders miss of samples' own shares in a goal, for ``moves`` (N, K, K): (N, K).
-
-    ``gradient`` gives the slopes (N, K) of the shares at log predictions (N, K); ``logit_hessian``
-    (N, K, K) is theirs at log_P (N, K), and moves[:, y] of the logits (N, K) are what label y does.
-    tau(eta + s) - tau(eta) is the integral of g(eta + a s)'s over a from 0 to 1 (Gauss-Legendre).
+    ``curvature`` gives its `contrasted` Hessians (n, C, C) for a slice of the reference.
     """
-    curved = np.einsum("nyj,nji,nyi->ny", moves, logit_hessian, moves, optimize=True)
-    rest: Array = -np.einsum("nj,nyj->ny", gradient(log_P), moves) - 0.5 * curved
-    for y in range(log_P.shape[1]):
-        move = np.asfortranarray(moves[:, y])
-        for node, weight in zip(*leggauss(NODES), strict=True):
-            slope = gradient(log_softmax(log_P + 0.5 * (1.0 + node) * move))
-            rest[:, y] += 0.5 * weight * (slope * move).sum(axis=1)
-    return rest
+    folded = -third_derivative(expansion, expansion.times_B(t[None])[0])
+    labelled = (expansion.X[:, :-1], folded.__getitem__)
+    return SampleSum(((X, curvature), labelled), expansion.Q.shape[1])
+
+
+def contrasted(logit_hessian: Floats, Q: Array) -> Array:
+    """Q' L Q of logit Hessians L (M, K, K): (M, C, C)."""
+    return Q.T @ (logit_hessian.astype(np.float64, copy=False) @ Q)
 
 
 def third_derivative(expansion: Expansion, v: Array) -> Array:
-    """T_F (m, m), the derivative of the labelled set's Hessian along v: v'F'''[d, d] = d'T_F d.
+    """T_F, the derivative of the labelled set's Hessian along v (m,): v'F'''[d, d] = d'T_F d.
 
-    sum_i Gamma_i (x) x_i x_i', Gamma the derivative of diag p - p p' along the logit change s.
+    sum_i Gamma_i (x) x_i x_i', Gamma (n, C, C) the derivative of diag p - p p' along the change of
+    logits s; this is Gamma.
     """
     P, Q = np.exp(expansion.log_P), expansion.Q
     s = (expansion.X @ v.reshape(-1, expansion.X.shape[1]).T) @ Q.T
     change = P * (s - (P * s).sum(axis=1, keepdims=True))
     cross = (change @ Q)[:, :, None] * (P @ Q)[:, None, :]
     gamma = np.einsum("ka,nk,kb->nab", Q, change, Q, optimize=True)
-    return weighted_gram(expansion.X[:, :-1], gamma - cross - cross.transpose(0, 2, 1))
+    derivative: Array = gamma - cross - cross.transpose(0, 2, 1)
+    return derivative
 
 
 def steps(expansion: Expansion, X: NDArray[np.floating], residual: Array, S: Array) -> Array:
@@ -115,18 +102,19 @@ def steps(expansion: Expansion, X: NDArray[np.floating], residual: Array, S: Arr
     there: what is left of the gradient is the labelled set's third derivative, F'''[d, d] / 2, and
     the curvature to solve with is A and the new sample's own, Lambda at eta* (Woodbury).
     """
-    rows, B, Q = with_constant(X), expansion.B, expansion.Q
+    rows, Q = with_constant(X), expansion.Q
     N, K, _ = residual.shape
     C, D = Q.shape[1], rows.shape[1]
-    outer = (residual @ Q)[..., None] * rows[:, None, None, :]
-    first = expansion.shift - outer.reshape(N * K, C * D) @ B
-    left = -0.5 * _third_order(expansion, first) @ B
+    reach = unit_steps(expansion, X).reshape(N, C, C * D)
+    first = expansion.shift - (residual @ Q) @ reach
+    left = expansion.times_B(-0.5 * _third_order(expansion, first.reshape(N * K, C * D)))
+    left = left.reshape(first.shape)
     moved = (left.reshape(N, K * C, D) @ rows[:, :, None]).reshape(N, K, C, 1)
     information = fisher((residual + np.eye(K)).reshape(N * K, K), Q).reshape(N, K, C, C)
     system = np.eye(C) + S[:, None] @ information
-    back = (information @ np.linalg.solve(system, moved))[..., 0]
-    left -= (back[..., None] * rows[:, None, None, :]).reshape(N * K, C * D) @ B
-    return (first + left).reshape(N, K, C * D)
+    left -= (information @ np.linalg.solve(system, moved))[..., 0] @ reach
+    left += first
+    return left
 
 
 def _third_order(expansion: Expansion, changes: Array) -> Array:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .curvature import Expansion, parts, with_constant
+from .curvature import parts, with_constant
+from .dense_inverse import Dense
 from .dual_newton import Problems
+from .expansion import Expansion
 from .linear_solve import Array
 from .link import Link, log_softmax
 from .objective import Objective
@@ -74,7 +76,7 @@ class _Labelled:
     """
 
     link: Link
-    span: Span
+    span: Span[Dense]
     d0: Array
     theta: Array
     inside: Array
@@ -90,14 +92,15 @@ class _Labelled:
         n, C = len(X), len(rows)
         before = X @ rows.T
         H = link.curvature(before)
-        span = Span.of(X, H, (n + n_shares) * objective.decay)
+        decay = (n + n_shares) * objective.decay
+        span = Span.of(X, C, decay, lambda inside, penalty: Dense.of(inside, H, penalty))
         inside, off = span.split(n_shares * objective.decay * rows)
         d0 = -span.times_B(inside[None], off[None])[0]
         inside = span.split(X)[0]
         s = X @ (rows + d0).T
         offset = link.mean(before) + np.einsum("nab,nb->na", H, s - before)
         q = inside.shape[1]
-        reach = np.tensordot(span.inverse.reshape(C, q, C, q), inside, axes=(3, 1))
+        reach = np.tensordot(span.inner.matrix.reshape(C, q, C, q), inside, axes=(3, 1))
         reach = np.ascontiguousarray(reach.transpose(1, 0, 3, 2))
         among = np.tensordot(inside, reach, axes=1).reshape(n * C, n * C)
         return cls(link, span, d0, rows + d0, inside, s, H, offset, reach, among)
@@ -109,7 +112,9 @@ class _Labelled:
         rows = with_constant(X.reshape(-1, d))
         inside, off = self.span.split(rows)
         between = inside @ self.reach.reshape(q, -1)
-        across = inside @ self.span.inverse.reshape(C, q, C, q).transpose(1, 0, 2, 3).reshape(q, -1)
+        across = inside @ self.span.inner.matrix.reshape(C, q, C, q).transpose(1, 0, 2, 3).reshape(
+            q, -1
+        )
         inside, off = inside.reshape(t, b, q), off.reshape(t, b, d)
         among = across.reshape(t, -1, q) @ inside.transpose(0, 2, 1)
         among = among.reshape(t, b, C, C, b).transpose(0, 1, 2, 4, 3)

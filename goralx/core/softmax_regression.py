@@ -13,10 +13,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import retraining
-from .curvature import Expansion, logit_variance, quadratic_form
+from . import refits, retraining
+from .curvature import quadratic_form
+from .expansion import Expansion
 from .fantasy import Fantasy
-from .linear_solve import Array, Factor, Solution, refined
+from .inverse_curvature import inverse_curvature
+from .linear_solve import Array, Solution, refined
 from .newton import Preconditioner, minimise
 from .objective import Objective, contrasts
 from .predictions import Predictor, log_proba, log_softmax, logits, pullback
@@ -83,7 +85,7 @@ class SoftmaxFit(Predictor):
 
     def logit_variance(self, X: NDArray[np.floating]) -> Array:
         """Posterior variance of each class-centred logit, by Laplace's approximation: (N, K)."""
-        return logit_variance(X, self._covariance, self.objective.Q)
+        return self.expansion("fixed_C").B.variance(X, self.objective.Q)
 
     def leverage(self, X: NDArray[np.floating]) -> tuple[Array, Array]:
         """About the leverages S(x) (N, K-1, K-1) of X (N, d), and the contrasts Q they are in.
@@ -110,47 +112,31 @@ class SoftmaxFit(Predictor):
     ) -> Array:
         """Exact change of phi (T, m) as X_new[t] (b, d) with labels y_new[t] (b,) join, for each t.
 
-        X_new (1, b, d) are the same samples in every problem. Many at once in the span of the
-        samples while that is small, else one warm start after another; to a gradient of 1e-10.
+        X_new (1, b, d) are the same samples in every problem. By one small system for each in the
+        span of the samples while that is small, else by `refits`; to a gradient of 1e-10.
         """
-        T, b = y_new.shape
-        if (self.n_labelled + b) * (self.n_classes - 1) <= _SPAN:
-            n_shares = b if regime == "fixed_lambda" else 0
-            phi = self.objective.phi(self.theta)
-            return retraining.retrained(self.objective, phi, X_new, y_new, n_shares=n_shares)
-        objective = self.objective
-        n = self.n_labelled
-        l2 = self.l2 if regime == "fixed_lambda" else self.l2 * n / (n + b)
-        before, changes = objective.phi(self.theta), np.empty((T, objective.size))
-        for t in range(T):
-            refit = fit(
-                np.concatenate([objective.X[:, :-1], X_new[t % len(X_new)]]),
-                np.concatenate([objective.y, y_new[t]]),
-                self.n_classes,
-                l2=l2,
-                penalize_intercept=objective.penalize_intercept,
-                previous=self,
-                tolerance=1e-10,
-            )
-            changes[t] = objective.phi(refit.theta) - before
-        return changes
+        objective, n, b = self.objective, self.n_labelled, y_new.shape[1]
+        n_shares = b if regime == "fixed_lambda" else 0
+        if (n + b) * (self.n_classes - 1) <= _SPAN:
+            phi = objective.phi(self.theta)
+            return retraining.retrained(objective, phi, X_new, y_new, n_shares=n_shares)
+        penalty = (n + n_shares) * objective.decay
+        return refits.refitted(objective, self.expansion(regime, b), X_new, y_new, penalty=penalty)
 
     def inserted(self, x: NDArray[np.floating], label: int | None, regime: str) -> Fantasy:
         """The model as x (d,) under a label (or none) would leave it, without a refit."""
         return Fantasy.of(self, x, label, regime)
 
     def _expand(self, n_shares: int) -> Expansion:
-        objective = self.objective
-        phi = objective.phi(self.theta)
-        B, shift = self._covariance, np.zeros(objective.size)
-        if n_shares:
-            share = n_shares * np.tile(objective.decay, self.n_classes - 1)
-            A = self.n_labelled * objective.hessian(self._P)
-            A[np.diag_indices(len(A))] += share
-            B = Factor.of(A).inverse()
-            shift = -B @ (share * phi)
-        log_P = objective.log_proba(phi)
-        return Expansion(objective.Q, objective.X, log_P, phi, B, shift)
+        objective, n = self.objective, self.n_labelled
+        phi, P = objective.phi(self.theta), self._P
+        B = inverse_curvature(objective.Q, objective.X, P, (n + n_shares) * objective.decay)
+        log_P, still = objective.log_proba(phi), np.zeros(objective.size)
+        around = Expansion(objective.Q, objective.X, log_P, phi, B, still)
+        if n_shares == 0:
+            return around
+        pull = n_shares * np.tile(objective.decay, self.n_classes - 1) * phi
+        return replace(around, shift=-around.times_B(pull[None])[0])
 
     @cached_property
     def _expansions(self) -> dict[int, Expansion]:
@@ -169,12 +155,6 @@ class SoftmaxFit(Predictor):
     @cached_property
     def _P(self) -> Array:
         return np.exp(self.objective.log_proba(self.objective.phi(self.theta)))
-
-    @cached_property
-    def _covariance(self) -> Array:
-        """(nH)^-1 (m, m): the posterior covariance of phi by Laplace's approximation."""
-        factor = Factor.of(self.objective.hessian(self._P))
-        return factor.inverse() / self.n_labelled
 
 
 def fit(

@@ -10,8 +10,7 @@ up to its utilities.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from scipy.special import log_softmax
@@ -24,7 +23,7 @@ from goralx.contracts import (
     Reference,
     UtilityEstimator,
 )
-from goralx.core import Expansion, implicit, in_double, influence, with_constant
+from goralx.core import Expansion, implicit, in_double, influence, unit_steps, with_constant
 from goralx.data import Array, Features, Rows
 from goralx.errors import Incompatible
 
@@ -45,30 +44,26 @@ def contributions(
 ) -> Array:
     """What each reference sample contributes to each utility: (N, K, M), in the goal's unit.
 
-    Adds up over M to the estimator's U (N, K) on the whole reference. Which change d is behind U is
-    told by what the estimator asks of a goal: a gradient (influence), a Hessian (implicit), or
-    values; then it is the step of lookahead where that reproduces U, else exact retraining. Raises
-    `Incompatible` for a goal without a gradient that is no sum over its samples.
+    Adds up over M to the estimator's U (N, K) on the whole reference. The estimator says which
+    change d is behind U (`UtilityEstimator.changes`), or that U is a series. Raises `Incompatible`
+    for a goal without a gradient that is no sum over its samples.
     """
+    changes = estimator.changes(candidates, regime=regime)
+    if changes is not None:
+        expansion = cast(CurvedModel, candidates.model).expansion(regime)
+        return _exact(expansion, goal, reference, changes)
     if estimator.needs == "gradient":
         return _first_order(candidates, cast(LogitGoal, goal), reference, regime)
-    model, X = cast(CurvedModel, candidates.model), candidates.X
-    expansion = model.expansion(regime)
+    if estimator.needs == "value":
+        raise Incompatible(
+            f"utility {type(estimator).__name__} gives no changes of the model, by which its "
+            "utilities would be shared out among the reference; use utility=lookahead or retrain"
+        )
+    expansion, X = cast(CurvedModel, candidates.model).expansion(regime), candidates.X
     S, logits = expansion.leverage(X), expansion.shifted(X, candidates.log_P)
-    residual = implicit.proximal_residual(logits, S, expansion.Q)
-    if estimator.needs == "hessian":
-        steps = _proximal_steps(expansion, X, residual)
-        own = candidates.rows if goal.separable and reference is candidates.pool else None
-        return _second_order(expansion, cast(LogitGoal, goal), reference, steps, own)
-    steps = implicit.steps(expansion, X, residual, S)
-    found = _exact(expansion, goal, reference, steps)
-    U = _on_all(estimator).utilities(candidates, goal, reference, regime=regime).U
-    if np.abs(found.sum(axis=2) - U).max() <= 2.0 * EXACT * np.abs(found).sum(axis=2).max():
-        return found
-    n, K, m = steps.shape
-    X_new, y_new = np.repeat(X, K, axis=0)[:, None, :], np.tile(np.arange(K), n)[:, None]
-    retrained = model.retrained(X_new, y_new, regime).reshape(n, K, m)
-    return _exact(expansion, goal, reference, retrained)
+    steps = _proximal_steps(expansion, X, implicit.proximal_residual(logits, S, expansion.Q))
+    own = candidates.rows if goal.separable and reference is candidates.pool else None
+    return _second_order(expansion, cast(LogitGoal, goal), reference, steps, own)
 
 
 def _first_order(
@@ -91,8 +86,8 @@ def _first_order(
 
 def _proximal_steps(expansion: Expansion, X: Features, residual: Array) -> Array:
     """d = d0 - B U r* of every candidate and label (n, K, m), see `core.implicit`."""
-    outer = (residual @ expansion.Q)[..., None] * with_constant(X)[:, None, None, :]
-    steps: Array = expansion.shift - outer.reshape(*residual.shape[:2], -1) @ expansion.B
+    reach = unit_steps(expansion, X).reshape(len(residual), expansion.Q.shape[1], -1)
+    steps: Array = expansion.shift - (residual @ expansion.Q) @ reach
     return steps
 
 
@@ -114,13 +109,14 @@ def _second_order(
     seen = in_double(reference.log_P), reference.X, reference.y
     _, G = goal.value_and_logit_gradient(*seen)
     hessian = goal.logit_hessian(*seen)
+    share = 1.0 / len(reference.X) if goal.reduction == "mean" else 1.0
     rows, P = with_constant(reference.X), np.exp(expansion.log_P)
     bent = np.empty_like(steps)
     for i, y, s in _moves(expansion, expansion.X, steps):
         s = s - (P * s).sum(axis=1, keepdims=True)
         third = P * (s * s - (P * s * s).sum(axis=1, keepdims=True))
         w = (third @ expansion.Q).T @ expansion.X
-        bent[i, y] = steps[i, y] - 0.5 * expansion.B @ w.ravel()
+        bent[i, y] = steps[i, y] - 0.5 * expansion.times_B(w.reshape(1, -1))[0]
     found = np.empty((*steps.shape[:2], len(rows)))
     for i, y, dz in _moves(expansion, rows, bent):
         found[i, y] = (G * dz).sum(axis=1)
@@ -128,17 +124,11 @@ def _second_order(
         curved = 0.5 * np.einsum("uk,ukl,ul->u", dz, hessian, dz, optimize=True)
         if own is not None:
             u = own[i]
-            curved[u] = _change_of_one(goal, reference, u, dz[u]) - G[u] @ dz[u]
+            one, X = seen[0][u : u + 1], reference.X[u : u + 1]
+            change = goal.shares(log_softmax(one + dz[u], axis=1), X, None)
+            curved[u] = share * (change - goal.shares(one, X, None))[0] - G[u] @ dz[u]
         found[i, y] += curved
     return found
-
-
-def _change_of_one(goal: LogitGoal, reference: Reference, u: int, dz: Array) -> float:
-    """What a move dz (K,) of its logits does to the share in tau of reference sample u."""
-    before, X = in_double(reference.log_P[u : u + 1]), reference.X[u : u + 1]
-    y = None if reference.y is None else reference.y[u : u + 1]
-    change = goal.value(log_softmax(before + dz, axis=1), X, y) - goal.value(before, X, y)
-    return change / len(reference.X) if goal.reduction == "mean" else change
 
 
 def _exact(expansion: Expansion, goal: PredictionGoal, reference: Reference, steps: Array) -> Array:
@@ -177,22 +167,12 @@ def _along(goal: LogitGoal, reference: Reference, dz: Array, change: float) -> A
 
 def _own_values(goal: PredictionGoal, log_P: Array, reference: Reference) -> Array:
     """tau of each reference sample on its own (M,), its share of tau."""
-    X, y, M = reference.X, reference.y, len(log_P)
-    rows = [slice(u, u + 1) for u in range(M)]
-    values = np.array([goal.value(log_P[u], X[u], None if y is None else y[u]) for u in rows])
-    values = values / M if goal.reduction == "mean" else values
-    total = goal.value(log_P, X, y)
+    values = goal.shares(log_P, reference.X, reference.y)
+    values = values / len(values) if goal.reduction == "mean" else values
+    total = goal.value(log_P, reference.X, reference.y)
     if abs(values.sum() - total) > EXACT * (abs(total) + np.abs(values).sum()):
         raise Incompatible(
             f"goal {type(goal).__name__} is no {goal.reduction} over its reference samples; what "
             "each of them gains cannot be told"
         )
     return values
-
-
-def _on_all(estimator: UtilityEstimator) -> UtilityEstimator:
-    """The estimator on the whole reference: one that samples it has ``reference_size`` for that."""
-    if not hasattr(estimator, "reference_size"):
-        return estimator
-    whole: UtilityEstimator = replace(cast(Any, estimator), reference_size=None)
-    return whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from goralx.contracts import Candidates, CurvedModel, DesignGoal, Scores, UtilityEstimator
 from goralx.core import implicit
-from goralx.errors import BadInput, RunWarning
+from goralx.errors import BadInput, GoralxError, RunWarning
 from goralx.scoring import GoalOrientedUtility
 
 from .statistics import agreement
@@ -95,11 +96,16 @@ class Auditor:
         found = agreement(
             scores.utility[audited], exactly(part).utility, max(1, min(batch_size, n // 4))
         )
-        expansion = cast(CurvedModel, candidates.model).expansion(self.utility.model.regime)
-        S, logits = expansion.leverage(part.X), expansion.shifted(part.X, part.log_P)
-        residual = implicit.proximal_residual(logits, S, expansion.Q)
-        kappa = float(np.median(implicit.trust(residual, S, expansion.Q)))
-        return {**found, "kappa": kappa}
+        return {**found, "kappa": self._kappa(part)}
+
+    def _kappa(self, part: Candidates) -> float:
+        """Its median, NaN where it cannot be had."""
+        with suppress(GoralxError, ArithmeticError, MemoryError, np.linalg.LinAlgError):
+            expansion = cast(CurvedModel, part.model).expansion(self.utility.model.regime)
+            S, logits = expansion.leverage(part.X), expansion.shifted(part.X, part.log_P)
+            residual = implicit.proximal_residual(logits, S, expansion.Q)
+            return float(np.median(implicit.trust(residual, S, expansion.Q)))
+        return float("nan")
 
     def warn(self, found: dict[str, float]) -> bool:
         """Say that the ranking is not to be believed, if so, and what would do better."""

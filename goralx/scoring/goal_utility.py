@@ -121,17 +121,20 @@ class GoalOrientedUtility:
 
     def __call__(self, candidates: Candidates, *, per_label: bool = False) -> Scores:
         """Score the candidates; see `Scores`. ``per_label``: with all of U, however large it is."""
-        everyone = np.arange(len(candidates))
         if isinstance(self.goal, DesignGoal):
             reference = self.reference(candidates.pool)
             gains = self.goal.gains(candidates, reference, regime=self.model.regime)
-            U = np.repeat(gains[:, None], candidates.model.n_classes, axis=1)
-            noise = float(np.abs(gains).max()) * _round_off(candidates)
-            return Scores(U, self._finite(gains), noise, everyone)
-        screen = self.estimator.screen
-        if screen is None or screen >= len(candidates) or self.first_order is None:
+            looked_at = np.flatnonzero(~np.isnan(gains))
+            known = self._finite(gains[looked_at])
+            U = np.repeat(known[:, None], candidates.model.n_classes, axis=1)
+            noise = float(np.abs(known).max()) * _round_off(candidates)
+            return Scores(U, gains, noise, looked_at)
+        screen, first_order = None, self.first_order
+        if first_order is not None and isinstance(self.goal, LogitGoal):
+            screen = self.estimator.looks_at(candidates, self.reference(candidates.pool))
+        if screen is None or first_order is None or screen >= len(candidates):
             return self._scores(self.estimator, candidates, per_label)
-        ranked = self._scores(self.first_order, candidates)
+        ranked = self._scores(first_order, candidates)
         best = np.sort(np.argsort(-ranked.utility, kind="stable")[:screen])
         closer = self._scores(self.estimator, candidates.subset(best), per_label=True)
         utility = np.full(len(candidates), np.nan)

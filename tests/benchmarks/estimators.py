@@ -1,13 +1,14 @@
 """How near the estimators come to exact retraining, and what each of them costs.
 
-    GORALX_DATA=... python tests/benchmarks/estimators.py [--parts bars,costs] [--seeds 3]
+    GORALX_DATA=... python tests/benchmarks/estimators.py [--parts bars,limits,costs] [--seeds 3]
 
 ``bars``: every estimator against retraining, RMSE over the standard deviation of the exact
 utilities and Spearman, the worst of the seeds, on rt_polarity (50 labels, pool 500) and letter (300
-labels, pool 60), for goals ent and dev. ``costs``: a round's utilities of the whole pool at the
-paper's three sizes, CPU seconds and ratios; what would take too long is measured on fewer
-candidates and scaled up. ``retraining``: 500 candidates under both labels against a loop over
-scikit-learn. CPU seconds are of one thread. Prints tables and saves them as JSON.
+labels, pool 60), for goals ent and dev. ``limits``: Spearman with retraining where the order of
+the estimators is not the usual one, on generated classes, mean of the seeds. ``costs``: a round's
+utilities of the whole pool at the paper's three sizes, CPU seconds and ratios; what would take too
+long is measured on fewer candidates and scaled up. ``retraining``: 500 candidates under both labels
+against a loop over scikit-learn. CPU seconds are of one thread. Prints tables, saved as JSON.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ import argparse
 import json
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
 from goralx import Candidates, GoralxError, Reference
 from goralx.approximation import Study, draw, numbers
 from goralx.core.retraining import predictions
-from goralx.data.seeds import streams
+from goralx.data import Labelled, streams
 from goralx.discovery import registry
 
 ESTIMATORS = ("influence", "implicit", "lookahead", "retrain")
@@ -32,6 +35,15 @@ OPERATORS = ("oracle", "average", "max", "min", "expected")
 GOALS = ("ent", "dev")
 BARS = {"implicit": (0.15, 0.985), "lookahead": (0.08, 0.995)}
 BARS_EXPECTED = (0.15, 0.98)
+LIMITS = (  # classes, features, labels, spread of the centres, C, goal
+    (2, 4, 50, 2.0, 1.0, "ent"),
+    (2, 4, 50, 2.0, 100.0, "ent"),
+    (2, 4, 50, 2.0, 100.0, "dev"),
+    (2, 100, 50, 0.4, 100.0, "ent"),
+    (2, 100, 50, 0.4, 100.0, "dev"),
+    (26, 16, 52, 0.7, 0.01, "eacc"),
+    (26, 16, 52, 0.7, 1.0, "eacc"),
+)
 SIZES = {"synth2": 60, "letter": 152, "rt_polarity": 110}  # labels: the init set and a few batches
 ENOUGH = 3.0  # CPU seconds after which a cost is extrapolated
 
@@ -90,6 +102,50 @@ def bars(seeds: int) -> list[dict]:
                 }
             )
     return rows
+
+
+def limits(seeds: int) -> list[dict]:
+    """Classes far apart under weak penalties, and many classes with two labels each."""
+    rows = []
+    for K, d, n, apart, C, goal in LIMITS:
+        found: dict[tuple[str, str], list[float]] = {}
+        kappa = []
+        for seed in range(seeds):
+            U, kappas, log_P = generated(seed, K, d, n, apart, C, goal)
+            kappa.append(float(np.median(kappas)))
+            for name, operator in product(ESTIMATORS[:-1], ("average", "max")):
+                resolve = registry().build("operator", operator)
+                ranks = [resolve(U[each], log_P, None, 0.0) for each in (name, "retrain")]
+                found.setdefault((operator, name), []).append(float(spearmanr(*ranks)[0]))
+        for operator in ("average", "max"):
+            rows.append(
+                {"classes": K, "features": d, "labels": n, "C": C, "goal": goal}
+                | {"operator": operator, "kappa": float(np.mean(kappa))}
+                | {name: float(np.mean(found[operator, name])) for name in ESTIMATORS[:-1]}
+            )
+    return rows
+
+
+def generated(
+    seed: int, K: int, d: int, n: int, apart: float, C: float, goal_name: str
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """U of 80 candidates by every estimator, their kappa and log P; classes are Gaussians."""
+    rng = np.random.default_rng(seed)
+    centres = apart * rng.normal(size=(K, d))
+    y = np.concatenate([np.arange(K), rng.integers(0, K, size=n - K + 230)])
+    X = centres[y] + rng.normal(size=(len(y), d))
+    model, labelled = registry().build("model", "softmax", {"C": C}), Labelled(X[:n], y[:n])
+    fit = model.fit(labelled, K)
+    pool = Reference(fit, X[n : n + 80])
+    asked = Candidates(pool, np.arange(80), labelled, 0.0)
+    goal = registry().build("goal", goal_name)
+    reference = pool if goal.reference == "pool" else Reference(fit, X[n + 80 :], y[n + 80 :])
+    estimates = {
+        name: registry().build("utility", name).utilities(asked, goal, reference, regime="fixed_C")
+        for name in ESTIMATORS
+    }
+    U = {name: estimate.U for name, estimate in estimates.items()}
+    return U, estimates["implicit"].trust, pool.log_P
 
 
 def cost(made: Study, estimator: str, n_candidates: int) -> float:
@@ -211,11 +267,16 @@ def _cell(value: float | str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default="bars,costs,retraining")
+    parser.add_argument("--parts", default="bars,limits,costs,retraining")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("outputs/benchmarks/estimators.json"))
     asked = parser.parse_args()
-    parts = {"bars": lambda: bars(asked.seeds), "costs": costs, "retraining": retraining}
+    parts = {
+        "bars": lambda: bars(asked.seeds),
+        "limits": lambda: limits(asked.seeds),
+        "costs": costs,
+        "retraining": retraining,
+    }
     found = {}
     with threadpool_limits(limits=1):
         for name in asked.parts.split(","):

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import log_softmax
 
 from goralx import Labelled
-from tests.problems import blobs, build
+from tests.problems import blobs, build, matrix
 from tests.reference import Problem, predict, pseudo_inverse, with_constant
 
 REGIMES = ("fixed_C", "fixed_lambda")
@@ -83,7 +83,7 @@ def test_the_updated_inverse_is_that_of_the_updated_curvature(world, n_new):
     for count in (1, 2, 3):
         around = fits[count].expansion(world.regime, n_new)
         dense = inverse(world.curvature(fits[: count + 1], n_new), world.K)
-        updated = over_parametrised(around.B, around.Q)
+        updated = over_parametrised(matrix(around), around.Q)
         np.testing.assert_allclose(updated, dense, rtol=0, atol=1e-10 * np.abs(dense).max())
 
 
@@ -166,7 +166,7 @@ def test_without_a_label_the_curvature_joins_and_the_model_stays(world):
     np.testing.assert_allclose(after.theta, world.fit.theta, rtol=1e-12)
     around = after.expansion(world.regime, 0)
     dense = inverse(world.curvature([world.fit, after], 0), world.K)
-    updated = over_parametrised(around.B, around.Q)
+    updated = over_parametrised(matrix(around), around.Q)
     np.testing.assert_allclose(updated, dense, rtol=0, atol=1e-10 * np.abs(dense).max())
 
 

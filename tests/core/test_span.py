@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from goralx.core.curvature import weighted_gram
+from goralx.core.dense_inverse import Dense
 from goralx.core.span import Span
 
 
@@ -21,7 +22,7 @@ def test_B_of_anything_with_more_features_than_samples_or_fewer(n, d, C, interce
     decay = np.append(np.full(d, 0.3), intercept)
     A = weighted_gram(X[:, :-1], curvature) + np.diag(np.tile(decay, C))
     V = rng.normal(size=(6, C, d + 1))
-    span = Span.of(X, curvature, decay)
+    span = Span.of(X, C, decay, lambda inside, penalty: Dense.of(inside, curvature, penalty))
     found = span.times_B(*span.split(V))
     np.testing.assert_allclose(found.reshape(6, -1), V.reshape(6, -1) @ np.linalg.inv(A), atol=1e-9)
     np.testing.assert_allclose(span.split(X)[1], 0.0, atol=1e-13)
