@@ -263,7 +263,7 @@ def scripted(utility, b, rule, seed=0, candidates=None):
     world = World(n_pool=2 * len(utility)).candidates if candidates is None else candidates
     looked_at = np.flatnonzero(~np.isnan(utility))
 
-    def score(candidates):
+    def score(candidates, *, per_label=False):
         return Scores(np.tile(utility[looked_at], (2, 1)).T, utility, 0.0, looked_at)
 
     return Query(world, b, np.random.default_rng(seed), score=score, rule=rule)
@@ -328,7 +328,7 @@ def test_kmeanspp_draws_by_height_times_squared_distance(K, operator):
     total, second = 1500, Counter()
     scores = scorer(world.candidates)
 
-    def score(candidates):
+    def score(candidates, *, per_label=False):
         return scores
 
     score.regime = "fixed_C"

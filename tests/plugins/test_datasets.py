@@ -336,7 +336,7 @@ def test_vectors_are_read_and_never_encoded(alone, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"encoder": "bert"}, "allowed: auto, vectors, tfidf, transformer"),
+        ({"encoder": "bert"}, "allowed: auto, vectors, tfidf, terms, transformer"),
         ({"encoder": "vectors"}, r"no \.npz"),
         ({"n_components": 0}, "at least 1"),
         ({"max_length": 2}, "at least 3"),

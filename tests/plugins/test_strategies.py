@@ -20,7 +20,7 @@ def asked(K=3, b=4, *, seed=0, n_candidates=12, rng_seed=0, utility=None):
     pool = Reference(model, 2 * rng.normal(size=(2 * n_candidates, 2)))
     candidates = Candidates(pool, np.arange(1, 2 * n_candidates, 2), Labelled(X, y), 0.0)
 
-    def score(candidates):
+    def score(candidates, *, per_label=False):
         rows = np.arange(len(candidates))
         return Scores(np.tile(utility, (K, 1)).T, utility, 0.0, rows)
 
