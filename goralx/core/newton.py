@@ -82,7 +82,7 @@ def newton_step(
     """-H^-1 grad F to ``rtol``, what it was preconditioned with, and the road from here."""
     objective = here.objective
     scale = float(np.linalg.norm(here.gradient))
-    preconditioner = road.preconditioner(here)
+    preconditioner = road.preconditioner(here, rtol)
     if scale == 0.0:
         return Solution(np.zeros_like(here.phi), 0.0, 0), preconditioner, road
     b = here.gradient / -scale
@@ -97,7 +97,7 @@ def newton_step(
     if found.relative_error > rtol:  # too long, or single precision sees a singular H
         if dtype == np.float64:
             road = road.stuck(objective)
-        preconditioner = road.preconditioner(here)
+        preconditioner = road.preconditioner(here, rtol)
         again = conjugate_gradients(
             objective.curvature(here.P), b, precondition=preconditioner, rtol=rtol,
             max_iter=road.patience(),

@@ -136,15 +136,19 @@ class Objective:
             top,
         )
 
-    def diagonal(self, P: Array) -> NDArray[np.floating]:
-        """Of H in theta, where the predictions are P (n, K): (K, D), or (1, D) for two classes.
-
-        To single precision; all entries are positive.
-        """
-        share = P * (1.0 - P) / len(self.y)
+    def weights(self, P: Array) -> Array:
+        """p (1 - p) / n of each class and sample (K, n), 2 p0 p1 / n (1, n) for two classes."""
         if self.n_classes == 2:
-            share = 2.0 * P[:, :1] * P[:, 1:] / len(self.y)
-        diagonal = share.T.astype(np.float32) @ self._squares
+            return (2.0 / len(self.y) * P[:, :1] * P[:, 1:]).T
+        weights: Array = (P * (1.0 - P) / len(self.y)).T
+        return weights
+
+    def diagonal_of(self, weights: NDArray[np.floating]) -> Array:
+        """Diagonal (K, D) of H in theta, for the `weights` of (some of) the samples.
+
+        To single precision; every entry is positive.
+        """
+        diagonal = weights.astype(np.float32, copy=False) @ self._squares
         diagonal = np.ascontiguousarray(diagonal, np.float64) + self.decay
         if self.centre is not None and self.penalize_intercept:
             diagonal[:, :-1] += self.l2 * self.centre**2

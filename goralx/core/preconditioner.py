@@ -38,7 +38,7 @@ class Jacobi:
 
     @classmethod
     def at(cls, point: Point) -> Jacobi:
-        diagonal = point.objective.diagonal(point.P)
+        diagonal = point.objective.diagonal_of(point.objective.weights(point.P))
         return cls((1.0 / diagonal).astype(np.float32), point.objective.Q.astype(np.float32))
 
     def __call__(self, residual: Floats) -> Floats:
