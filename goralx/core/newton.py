@@ -22,8 +22,9 @@ from .preconditioner import Cholesky, Preconditioner
 from .road import Road
 
 _SINGLE = 1e-4  # relative error down to which single precision carries conjugate gradients
-_NEAR = 0.1  # change of a sample's logits within which H is what it was
+_NEAR = 1.0  # change of a sample's logits within which H is known by what it was
 _SAFE = 0.5  # change of a sample's logits within which F surely falls
+_FORCING = 0.3  # relative error of a step from afar
 _NOTHING = 1e-7  # sqrt(l2) |theta|, below which it counts as this
 _PATIENCE = 3  # steps that do not halve the error, before round-off is taken to be in the way
 
@@ -50,7 +51,7 @@ def minimise(
     single, stuck, before = True, 0, math.inf
     n_iter = 0
     while True:
-        rtol = max(min(0.3, math.sqrt(before)), 0.3 * tolerance / max(before, tolerance))
+        rtol = max(min(_FORCING, math.sqrt(before)), 0.3 * tolerance / max(before, tolerance))
         solution, preconditioner, road = newton_step(here, coordinates, road, rtol, single)
         error = relative_error(solution, here)
         if error <= tolerance:
@@ -60,9 +61,9 @@ def minimise(
         there, moved = damped(here, solution.x)
         n_iter += 1
         left = math.inf
-        if moved <= _NEAR:  # then H is what it was
+        if moved <= _NEAR:  # then H is at least exp(-moved) times what it was
             left = decrement(there, preconditioner, solution.smallest)
-            left /= max(there.length, _NOTHING)
+            left *= math.exp(0.5 * moved) / max(there.length, _NOTHING)
             if left <= tolerance:
                 return Optimum(there, left, road, n_iter)
             stuck = stuck + 1 if left > 0.5 * error else 0

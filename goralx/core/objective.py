@@ -120,7 +120,7 @@ class Objective:
 
     def curvature(self, P: Array, dtype: DTypeLike = np.float64) -> Curvature:
         """H where the predictions are P (n, K), to be multiplied with vectors of this precision."""
-        X = self.X if dtype == np.float64 else self._single_X
+        X = self.X if dtype == np.float64 else self.single_X
         share, top = P / len(self.y), None
         if self.n_classes == 2:  # Q' Lambda Q is the scalar 2 p0 p1
             share = 2.0 * share[:, :1] * P[:, 1:]
@@ -156,7 +156,7 @@ class Objective:
 
     @cached_property
     def _squares(self) -> Any:
-        X = self._single_X
+        X = self.single_X
         return X.multiply(X).tocsr() if issparse(X) else X * X
 
     @cached_property
@@ -170,7 +170,7 @@ class Objective:
         return Point(self, phi, log_P, self.value(phi, log_P))
 
     @cached_property
-    def _single_X(self) -> Any:
+    def single_X(self) -> Any:
         return self.X.astype(np.float32)
 
     def hessian(self, P: Array) -> Array:

@@ -23,6 +23,7 @@ from .objective import Objective, Point
 
 _SHARE = 24  # samples for each of the rank, so that an application costs half a product with H
 _CACHED = 1 << 17  # numbers that are read from cache, however many they are for a sample
+_LEAST = 1e-4  # J over what the heaviest samples add: single precision resolves no less
 _MOST = 1 << 23  # numbers at most, 32 MB in single precision
 
 
@@ -44,9 +45,10 @@ class Woodbury:
         heaviest = np.argpartition(-weights, r - 1, axis=1)[:, :r]
         own = np.take_along_axis(weights, heaviest, axis=1)
         np.put_along_axis(weights, heaviest, 0.0, axis=1)
-        root = (1.0 / np.sqrt(objective.diagonal_of(weights))).astype(np.float32)
-        Z = objective.X[heaviest].astype(np.float32)
+        Z = objective.single_X[heaviest]
         Z *= np.sqrt(own)[:, :, None]
+        rest = np.maximum(objective.diagonal_of(weights), _LEAST * np.einsum("krd,krd->kd", Z, Z))
+        root = (1.0 / np.sqrt(rest)).astype(np.float32)
         Z *= root[:, None, :]
         small = (Z @ Z.transpose(0, 2, 1)).astype(np.float64)
         small[:, np.arange(r), np.arange(r)] += 1.0
