@@ -76,6 +76,17 @@ class SoftmaxFit(Predictor):
         """Gradient (K, D) of the penalty folded into each sample's loss: l2 theta_pen."""
         return self.theta * self.decay
 
+    @cached_property
+    def noise(self) -> float:
+        """What the error in theta makes of a utility, relative to the largest.
+
+        A logit z moves by at most ``relative_error`` |z|, and p, 1 - p and all that is made of them
+        by that times themselves: once in the goal's slope, once in the curvature, and once in the
+        candidate's own share. z is taken from the labelled samples.
+        """
+        reach = float(np.ptp(np.log(np.maximum(self._P, 1e-300)), axis=1).max())
+        return self.relative_error * (1.0 + 3.0 * reach)
+
     @property
     def preconditioner(self) -> Kept | None:
         """What later fits will lean on, if anything was worth making."""
