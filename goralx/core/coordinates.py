@@ -25,7 +25,9 @@ from .objective import Objective
 _FAR = 3.0  # of a feature's spread, from which on its mean is taken off
 _FEWER = 4  # features for each sample, and
 _SAMPLES = 400  # samples: a Gram matrix and its eigenvectors then pay within one fit
-_RESOLVED = 1e-8  # of the largest eigenvalue of a Gram matrix: below, singular values are worked out
+_RESOLVED = (
+    1e-8  # of the largest eigenvalue of a Gram matrix: below, singular values are worked out
+)
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,6 @@ def spectrum(samples: Any) -> tuple[Array, Array]:
     kept = values > noise * values[-1]
     if not issparse(samples) and (values[kept] < _RESOLVED * values[-1]).any():
         V, S, _ = np.linalg.svd(samples, full_matrices=False)
-        kept = S > noise * S[0]
+        kept = noise * S[0] < S
         return V[:, kept], S[kept]
     return V[:, kept], np.sqrt(values[kept])

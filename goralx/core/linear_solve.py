@@ -1,5 +1,6 @@
 """Symmetric positive definite systems: a Cholesky factor, and conjugate gradients that say how far
-they are from the solution."""
+they are from the solution.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ class Solution:
 
     @property
     def relative_residual(self) -> float:
-        """The name that callers of today know the error by."""
+        """`relative_error`, by the name that utilities know it by."""
         return self.relative_error
 
 
@@ -128,7 +129,7 @@ def conjugate_gradients(
         alphas.append(alpha)
         rho, previous = float(residual @ z), rho
         longest = max(longest, alpha)  # at most the inverse of the smallest Ritz value
-        if longest * rho <= rtol * rtol * energy:
+        if 0.0 <= longest * rho <= rtol * rtol * energy:
             longest = max(longest, 1.0 / smallest_ritz(alphas, betas))
             if longest * rho <= rtol * rtol * energy:
                 break
@@ -139,7 +140,7 @@ def conjugate_gradients(
     if energy == 0.0:
         return Solution(x, math.inf, n_iter)
     smallest = smallest_ritz(alphas, betas[: len(alphas) - 1])
-    error = math.sqrt(max(rho, 0.0) / (smallest * energy)) if math.isfinite(rho) else math.inf
+    error = math.sqrt(rho / (smallest * energy)) if 0.0 <= rho < math.inf else math.inf
     return Solution(x, error, n_iter, energy, smallest)
 
 
@@ -190,8 +191,9 @@ def refined(
         smallest = min(smallest, sweep.smallest)
         energy = float(b @ there)
         before, error_there = error, math.inf
-        if energy > 0.0 and np.isfinite(left).all():
-            error_there = math.sqrt(max(float(left @ precondition(left)), 0.0) / smallest / energy)
+        rho = float(left @ precondition(left))
+        if energy > 0.0 and 0.0 <= rho < math.inf:
+            error_there = math.sqrt(rho / smallest / energy)
         if error_there < error:
             x, residual, error = there, left, error_there
         if error <= rtol:

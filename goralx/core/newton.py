@@ -32,7 +32,8 @@ _PATIENCE = 3  # steps that do not halve the error, before round-off is taken to
 @dataclass(frozen=True)
 class Optimum:
     """Where `minimise` ended, the ``relative_error`` that is left in theta, and for what follows
-    the ``road`` and the number of Newton steps."""
+    the ``road`` and the number of Newton steps.
+    """
 
     point: Point
     relative_error: float
@@ -49,7 +50,7 @@ def minimise(
     """
     here = coordinates.inner.at(phi)
     single, stuck, before = True, 0, math.inf
-    n_iter = 0
+    n_iter, smallest = 0, math.inf
     while True:
         rtol = max(min(_FORCING, math.sqrt(before)), 0.3 * tolerance / max(before, tolerance))
         solution, preconditioner, road = newton_step(here, coordinates, road, rtol, single)
@@ -62,7 +63,8 @@ def minimise(
         n_iter += 1
         left = math.inf
         if moved <= _NEAR:  # then H is at least exp(-moved) times what it was
-            left = decrement(there, preconditioner, solution.smallest)
+            smallest = min(smallest, solution.smallest)
+            left = decrement(there, preconditioner, smallest)
             left *= math.exp(0.5 * moved) / max(there.length, _NOTHING)
             if left <= tolerance:
                 return Optimum(there, left, road, n_iter)
@@ -123,7 +125,8 @@ def relative_error(step: Solution, point: Point) -> float:
 def decrement(point: Point, preconditioner: Preconditioner, smallest: float) -> float:
     """A bound on sqrt(g'H^-1 g), from M^-1 and the smallest eigenvalue of M^-1 H."""
     g = point.gradient
-    return math.sqrt(max(float(g @ preconditioner(g)), 0.0) / smallest)
+    rho = float(g @ preconditioner(g))
+    return math.sqrt(rho / smallest) if rho >= 0.0 else math.inf
 
 
 def damped(here: Point, step: Array) -> tuple[Point, float]:

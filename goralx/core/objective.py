@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -23,6 +23,8 @@ from scipy.sparse import csr_array, hstack, issparse
 from .contrasts import contrasted, contrasts, expanded
 from .linear_solve import Array
 from .predictions import log_softmax
+
+F = TypeVar("F", bound=np.floating)
 
 _CHUNK = 1 << 22  # floats in the temporary of one Hessian block, 32 MB
 
@@ -85,7 +87,8 @@ class Objective:
         """Q (rows x) for every sample (n, K), in Fortran order: one product, over K - 1 or K."""
         if self.n_classes == 2:
             return (self.Q @ (self.X @ rows.T).T).T
-        return np.ascontiguousarray(expanded(self.Q, rows) @ self.X.T).T
+        logits: Array = np.ascontiguousarray(expanded(self.Q, rows) @ self.X.T).T
+        return logits
 
     def _pulled(self, S: Array) -> Array:
         """Its transpose: Q' S' X (K-1, D) for S (n, K)."""
@@ -139,8 +142,9 @@ class Objective:
     def weights(self, P: Array) -> Array:
         """p (1 - p) / n of each class and sample (K, n), 2 p0 p1 / n (1, n) for two classes."""
         if self.n_classes == 2:
-            return (2.0 / len(self.y) * P[:, :1] * P[:, 1:]).T
-        weights: Array = (P * (1.0 - P) / len(self.y)).T
+            weights: Array = (2.0 / len(self.y) * P[:, :1] * P[:, 1:]).T
+        else:
+            weights = (P * (1.0 - P) / len(self.y)).T
         return weights
 
     def diagonal_of(self, weights: NDArray[np.floating]) -> Array:
@@ -152,7 +156,8 @@ class Objective:
         diagonal = np.ascontiguousarray(diagonal, np.float64) + self.decay
         if self.centre is not None and self.penalize_intercept:
             diagonal[:, :-1] += self.l2 * self.centre**2
-        return np.maximum(diagonal, 1e-30 * diagonal.max())
+        positive: Array = np.maximum(diagonal, 1e-30 * diagonal.max())
+        return positive
 
     @cached_property
     def _squares(self) -> Any:
@@ -162,7 +167,8 @@ class Objective:
     @cached_property
     def scale(self) -> float:
         """Mean |x|^2 of the samples, over their number: what one of them can add to H."""
-        return float(self._squares.sum(dtype=np.float64)) / len(self.y) ** 2
+        values = self.X.data if issparse(self.X) else self.X.ravel()
+        return float(values @ values) / len(self.y) ** 2
 
     def at(self, phi: Array) -> Point:
         """F and its derivatives at phi (m,)."""
@@ -284,14 +290,12 @@ def with_constant(X: Any) -> Any:
     return joined
 
 
-def penalised(
-    rows: NDArray[np.floating], decay: NDArray[np.floating], centre: NDArray[np.floating] | None
-) -> NDArray[np.floating]:
+def penalised(rows: NDArray[F], decay: NDArray[F], centre: NDArray[F] | None) -> NDArray[F]:
     """Product of rows (C, D) with the penalty's matrix (D, D), diagonal unless there is a centre.
 
     A penalised intercept is then c - W centre in the coordinates (W, c): |W|^2 + |c - W centre|^2.
     """
-    product: NDArray[np.floating] = rows * decay
+    product: NDArray[F] = rows * decay
     if centre is not None and decay[-1] > 0.0:
         intercept = product[:, -1] - product[:, :-1] @ centre
         product[:, :-1] -= np.outer(intercept, centre)

@@ -47,7 +47,8 @@ class Jacobi:
             return residual * made.inverse[0]
         rows = expanded(made.Q, residual.reshape(len(made.Q) - 1, -1))
         rows *= made.inverse
-        return contrasted(made.Q, rows).ravel()
+        applied: Floats = contrasted(made.Q, rows).ravel()
+        return applied
 
     @cached_property
     def _double(self) -> Jacobi:
@@ -75,4 +76,5 @@ class Cholesky:
         raise NotConverged("not positive definite: the curvature of the model is not finite")
 
     def __call__(self, residual: Floats) -> Floats:
-        return self.factor.solve(residual).astype(residual.dtype, copy=False)
+        applied: Floats = self.factor.solve(residual.astype(np.float64, copy=False))
+        return applied.astype(residual.dtype, copy=False)

@@ -13,7 +13,7 @@ road                 where                             why there
 
 *Once it pays*: when conjugate gradients without it have cost as much as making it would, over
 all fits of a run so far. That is at most twice what one would pay who knew how many fits there
-will be (the ski rental problem), and a single fit makes none at all.
+will be (the ski rental problem). A single fit makes none at all.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ LOOSE = 0.1
 
 # Seconds on one thread, measured: of a product with H, for each n D K and each call;
 _PRODUCT, _CALL = 2.0e-10, 4e-5
-# of an explicit inverse, for each m^3 and each n m^2 of the Hessian.
-_CUBE, _GRAM = 5e-11, 1e-10
+# of an explicit inverse, for each m^3, for each n m^2 of the Hessian, and for any.
+_CUBE, _GRAM, _ANY = 5e-11, 1e-10, 3e-3
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,16 @@ class Kept:
 
 @dataclass(frozen=True)
 class Road:
-    """The state of the choice, handed on from fit to fit: what is kept, ``spent`` seconds, as if
-    measured, of iterations without it, and whether they were in vain, so that ``direct`` it is."""
+    """The state of the choice, handed on from fit to fit.
+
+    What is ``kept``, the seconds ``spent``, as if measured, on iterations without it, and whether
+    they were in vain, so that ``direct`` it is; ``warm`` once a fit has come before.
+    """
 
     kept: Kept | None = None
     spent: float = 0.0
     direct: bool = False
+    warm: bool = False
 
     def preconditioner(self, point: Point, rtol: float = 0.0) -> Preconditioner:
         """For a system with the Hessian at a point, that is to be solved to ``rtol``."""
@@ -83,7 +87,8 @@ class Road:
 
     def into(self, coordinates: Coordinates) -> Road:
         """For another fit: what was kept for other coordinates is left behind."""
-        return self if kept_over_fits(coordinates) else replace(self, kept=None)
+        kept = self.kept if kept_over_fits(coordinates) else None
+        return replace(self, kept=kept, warm=True)
 
     def quick(self, objective: Objective) -> bool:
         """Whether products are worth doing in single precision."""
@@ -96,13 +101,14 @@ class Road:
         spent = self.spent
         if self.kept is None:
             spent += n_iter * iteration(point.objective)
-            due = spent >= price(point.objective)
+            due = self.warm and spent >= price(point.objective)
         else:
             due = n_iter > STALE
         if not due:
             return replace(self, spent=spent)
         theta, objective = coordinates.theta(point.phi), point.objective
-        return Road(Kept.of(coordinates, theta, len(objective.y), objective.l2), spent)
+        kept = Kept.of(coordinates, theta, len(objective.y), objective.l2)
+        return replace(self, kept=kept, spent=spent)
 
     def patience(self) -> int:
         """Iterations after which something else is tried."""
@@ -120,11 +126,11 @@ def kept_over_fits(coordinates: Coordinates) -> bool:
 
 def iteration(objective: Objective) -> float:
     """Seconds that a product with H takes, about."""
-    n, D = objective.X.shape
-    return _PRODUCT * n * D * objective.n_classes + _CALL
+    samples, features = len(objective.y), int(objective.X.shape[1])
+    return _PRODUCT * samples * features * objective.n_classes + _CALL
 
 
 def price(objective: Objective) -> float:
     """Seconds that an explicit inverse takes, about."""
     m = objective.size
-    return _CUBE * m**3 + _GRAM * len(objective.y) * m * m
+    return _CUBE * m**3 + _GRAM * len(objective.y) * m * m + _ANY

@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 
 from ..errors import BadInput
 from . import retraining
@@ -23,8 +22,8 @@ from .fantasy import Fantasy
 from .linear_solve import Array, Factor, Solution, refined
 from .newton import minimise, newton_step, relative_error
 from .objective import Objective
-from .predictions import Predictor, log_proba, log_softmax, logits, pullback
 from .preconditioner import Preconditioner
+from .predictions import Predictor, log_proba, log_softmax, logits, pullback
 from .road import LONG, Kept, Road, kept_over_fits
 
 __all__ = [
@@ -263,9 +262,7 @@ def fit(
         phi = coordinates.phi(previous.theta)
     found = minimise(coordinates, phi, road, tolerance, max_iter)
     theta = coordinates.theta(found.point.phi)
-    return SoftmaxFit(
-        theta, objective, coordinates, found.road, found.relative_error, found.n_iter
-    )
+    return SoftmaxFit(theta, objective, coordinates, found.road, found.relative_error, found.n_iter)
 
 
 def check(objective: Objective) -> None:
@@ -277,8 +274,7 @@ def check(objective: Objective) -> None:
             f"(of 0 to {objective.n_classes - 1}), whose intercept is not penalised; label one, or "
             "set model.penalize_intercept=true"
         )
-    values = objective.X.data if issparse(objective.X) else objective.X
-    if not (objective.l2 > 0.0 and np.isfinite(objective.l2) and np.isfinite(values).all()):
+    if not (objective.l2 > 0.0 and np.isfinite(objective.l2) and np.isfinite(objective.scale)):
         raise BadInput(
             f"softmax regression has no finite optimum: lambda = {objective.l2:g} must be positive "
             "and finite, as must all features be finite; give a finite C"
@@ -320,7 +316,8 @@ def at_optimum(
     X: ArrayLike, y: ArrayLike, theta: Array, *, l2: float, penalize_intercept: bool
 ) -> SoftmaxFit:
     """Parameters that another solver found (K, D), with this module's derivatives around them, and
-    the error that is really in them."""
+    the error that is really in them.
+    """
     theta = theta - theta.mean(axis=0)
     objective = Objective.of(X, y, len(theta), l2, penalize_intercept)
     check(objective)

@@ -22,15 +22,16 @@ from .contrasts import contrasted, expanded
 from .objective import Objective, Point
 
 _SHARE = 24  # samples for each of the rank, so that an application costs half a product with H
-_CACHED = 1 << 17  # numbers that are read from cache, however many they are for a sample
-_LEAST = 1e-4  # J over what the heaviest samples add: single precision resolves no less
+_CACHED, _FEW = 1 << 17, 32  # numbers that are read from cache, and samples that are soon inverted
+_LEAST = 1e-2  # J over what the heaviest samples add: single precision resolves no less
 _MOST = 1 << 23  # numbers at most, 32 MB in single precision
 
 
 @dataclass(frozen=True)
 class Woodbury:
     """``root`` (K, D) is J^-1/2, ``Z`` (K, rank, D) and ``core`` (K, rank, rank) as above; (1, ...)
-    for two classes. In contrasts it is Q' of that Q."""
+    for two classes. In contrasts it is Q' of that Q.
+    """
 
     root: NDArray[np.floating] = field(repr=False)
     Z: NDArray[np.floating] = field(repr=False)
@@ -78,4 +79,4 @@ def rank(objective: Objective) -> int:
         return 0
     n, D = objective.X.shape
     of_one = D * (1 if objective.n_classes == 2 else objective.n_classes)
-    return int(min(max(n // _SHARE, _CACHED // of_one), _MOST // of_one, n))
+    return int(min(max(n // _SHARE, min(_FEW, _CACHED // of_one)), _MOST // of_one, n))
