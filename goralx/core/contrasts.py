@@ -25,22 +25,23 @@ def contrasts(n_classes: int) -> Array:
 
 def contrasted(Q: NDArray[F], S: NDArray[F]) -> NDArray[F]:
     """Q'S (K-1, ...) for S (K, D)."""
-    if len(Q) <= _FEW:
-        return Q.T @ S
-    return _reflected(S)[:-1]
+    product: NDArray[F] = Q.T @ S if len(Q) <= _FEW else _reflected(S)[:-1]
+    return product
 
 
 def expanded(Q: NDArray[F], rows: NDArray[F]) -> NDArray[F]:
     """Q rows (K, D) for rows (K-1, D)."""
     if len(Q) <= _FEW:
-        return Q @ rows
-    return _reflected(np.concatenate([rows, np.zeros_like(rows[:1])]))
+        product: NDArray[F] = Q @ rows
+    else:
+        product = _reflected(np.concatenate([rows, np.zeros_like(rows[:1])]))
+    return product
 
 
 def _reflected(S: NDArray[F]) -> NDArray[F]:
     """(I - u u' / (1 - a)) S for u = (a, ..., a, a - 1), a = 1 / sqrt(K)."""
     a = 1.0 / np.sqrt(len(S))
     along = (a * S.sum(axis=0) - S[-1]) / (1.0 - a)
-    reflected = S - (a * along).astype(S.dtype, copy=False)
+    reflected: NDArray[F] = S - (a * along).astype(S.dtype, copy=False)
     reflected[-1] += along.astype(S.dtype, copy=False)
     return reflected

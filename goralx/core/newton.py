@@ -96,7 +96,7 @@ def newton_step(
         objective.curvature(here.P, dtype), b.astype(dtype, copy=False),
         precondition=preconditioner, rtol=rtol, max_iter=road.patience(),
     )  # fmt: skip
-    road = road.after(found.n_iter, coordinates, here)
+    road = road.after(found.n_iter, rtol, coordinates, here)
     if found.relative_error > rtol:  # too long, or single precision sees a singular H
         if dtype == np.float64:
             road = road.stuck(objective)

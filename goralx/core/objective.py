@@ -86,9 +86,10 @@ class Objective:
     def _contrasted(self, rows: Array) -> Array:
         """Q (rows x) for every sample (n, K), in Fortran order: one product, over K - 1 or K."""
         if self.n_classes == 2:
-            return (self.Q @ (self.X @ rows.T).T).T
-        logits: Array = np.ascontiguousarray(expanded(self.Q, rows) @ self.X.T).T
-        return logits
+            logits: Array = self.Q @ (self.X @ rows.T).T
+        else:
+            logits = np.ascontiguousarray(expanded(self.Q, rows) @ self.X.T)
+        return logits.T
 
     def _pulled(self, S: Array) -> Array:
         """Its transpose: Q' S' X (K-1, D) for S (n, K)."""
@@ -184,7 +185,7 @@ class Objective:
         X = self.X.toarray() if issparse(self.X) else self.X
         if self.n_classes == 2:  # Q' Lambda Q is the scalar 2 p0 p1
             scaled = X * np.sqrt(2.0 * P[:, :1] * P[:, 1:])
-            H = scaled.T @ scaled
+            H: Array = scaled.T @ scaled
         else:
             H = self._hessian_over_parametrised(X, P)
             H = np.tensordot(self.Q, np.tensordot(H, self.Q, axes=(2, 0)), axes=(0, 0))

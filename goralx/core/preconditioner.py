@@ -44,10 +44,11 @@ class Jacobi:
     def __call__(self, residual: Floats) -> Floats:
         made = self if residual.dtype == np.float32 else self._double
         if len(made.inverse) == 1:
-            return residual * made.inverse[0]
-        rows = expanded(made.Q, residual.reshape(len(made.Q) - 1, -1))
-        rows *= made.inverse
-        applied: Floats = contrasted(made.Q, rows).ravel()
+            applied: Floats = residual * made.inverse[0]
+        else:
+            rows = expanded(made.Q, residual.reshape(len(made.Q) - 1, -1))
+            rows *= made.inverse
+            applied = contrasted(made.Q, rows).ravel()
         return applied
 
     @cached_property

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +59,9 @@ def blocks(N: int, width: int) -> Iterator[slice]:
 
 def width(X: Floats, theta: Array) -> int:
     """Numbers that a sample brings into cache: its features that are not zero, or its logits."""
-    features = X.nnz // max(1, X.shape[0]) if issparse(X) else X.shape[1]
-    return max(len(theta), features)
+    samples: Any = X
+    features = samples.nnz // max(1, samples.shape[0]) if issparse(X) else samples.shape[1]
+    return max(len(theta), int(features))
 
 
 def logits(X: Floats, theta: Array) -> Floats:

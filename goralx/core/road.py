@@ -94,8 +94,11 @@ class Road:
         """Whether products are worth doing in single precision."""
         return not self.direct and objective.size > FEW
 
-    def after(self, n_iter: int, coordinates: Coordinates, point: Point) -> Road:
-        """After ``n_iter`` iterations at a point; an inverse is made of it if that pays."""
+    def after(self, n_iter: int, rtol: float, coordinates: Coordinates, point: Point) -> Road:
+        """After ``n_iter`` iterations to ``rtol`` at a point; an inverse is made there if it pays.
+
+        Close by, for it is to last; from afar only where the old one is of no use any more.
+        """
         if self.direct or not kept_over_fits(coordinates):
             return self
         spent = self.spent
@@ -104,6 +107,7 @@ class Road:
             due = self.warm and spent >= price(point.objective)
         else:
             due = n_iter > STALE
+        due = due and (rtol < LOOSE or n_iter >= self.patience())
         if not due:
             return replace(self, spent=spent)
         theta, objective = coordinates.theta(point.phi), point.objective
