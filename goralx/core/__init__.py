@@ -1,7 +1,9 @@
 """The mathematics of goal-oriented active learning, on numpy and scipy alone.
 
-Read in this order: ``predictions``, ``objective`` and ``newton`` (the model and its fit, Eqs 6-7),
-``linear_solve`` (H^-1 g), ``softmax_regression`` (the fitted model that utilities ask),
+Read in this order: ``predictions``, ``contrasts`` and ``objective`` (the model, Eqs 6-7),
+``coordinates`` and ``newton`` (its fit), ``linear_solve`` (H^-1 g) and ``road``, which chooses what
+that leans on (``preconditioner``, ``woodbury``, ``explicit_inverse``), ``softmax_regression`` (the
+fitted model that utilities ask),
 ``influence`` (what a label would be worth, Eqs 2-3); then beyond first order: ``curvature``,
 ``implicit``, ``retraining`` with ``link``, ``span`` and ``dual_newton``, and ``fantasy`` (a model
 with one more sample).

@@ -52,7 +52,7 @@ def minimise(
     single, stuck, before = True, 0, math.inf
     n_iter, smallest = 0, math.inf
     while True:
-        rtol = max(min(_FORCING, math.sqrt(before)), 0.3 * tolerance / max(before, tolerance))
+        rtol = max(min(_FORCING, before), 0.3 * tolerance / max(before, tolerance))
         solution, preconditioner, road = newton_step(here, coordinates, road, rtol, single)
         error = relative_error(solution, here)
         if error <= tolerance:
