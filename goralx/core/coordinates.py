@@ -23,7 +23,7 @@ from .linear_solve import Array
 from .objective import Objective
 
 _FAR = 3.0  # of a feature's spread, from which on its mean is taken off
-_FEWER = 4  # features for each sample, and
+_FEWER = 6  # features for each sample, and
 _SAMPLES = 400  # samples: a Gram matrix and its eigenvectors then pay within one fit
 _RESOLVED = (
     1e-8  # of the largest eigenvalue of a Gram matrix: below, singular values are worked out

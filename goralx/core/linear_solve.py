@@ -112,7 +112,7 @@ def conjugate_gradients(
     if rho == 0.0:
         return Solution(x, 0.0, 0)
     step = z.copy()
-    longest, energy, n_iter = 0.0, 0.0, 0
+    longest, energy, n_iter, smallest = 0.0, 0.0, 0, 0.0
     alphas: list[float] = []
     betas: list[float] = []
     while n_iter < max_iter:
@@ -130,27 +130,29 @@ def conjugate_gradients(
         rho, previous = float(residual @ z), rho
         longest = max(longest, alpha)  # at most the inverse of the smallest Ritz value
         if 0.0 <= longest * rho <= rtol * rtol * energy:
-            longest = max(longest, 1.0 / smallest_ritz(alphas, betas))
+            smallest = smallest_ritz(alphas, betas)
+            longest = max(longest, 1.0 / smallest)
             if longest * rho <= rtol * rtol * energy:
                 break
+            smallest = 0.0
         beta = rho / previous
         betas.append(beta)
         step *= beta
         step += z
     if energy == 0.0:
         return Solution(x, math.inf, n_iter)
-    smallest = smallest_ritz(alphas, betas[: len(alphas) - 1])
+    smallest = smallest or smallest_ritz(alphas, betas[: len(alphas) - 1])
     error = math.sqrt(rho / (smallest * energy)) if 0.0 <= rho < math.inf else math.inf
     return Solution(x, error, n_iter, energy, smallest)
 
 
 def smallest_ritz(alphas: list[float], betas: list[float]) -> float:
     """Of the preconditioned matrix, from the coefficients of conjugate gradients (Lanczos)."""
+    if len(alphas) == 1:
+        return 1.0 / alphas[0]
     a, b = np.array(alphas), np.array(betas)
     diagonal = 1.0 / a
     diagonal[1:] += b / a[:-1]
-    if len(a) == 1:
-        return float(diagonal[0])
     values, failed = dsterf(diagonal, np.sqrt(b) / a[:-1])
     least = float(values[0])
     return least if not failed and least > 0.0 else math.ulp(0.0) / math.ulp(1.0)

@@ -35,6 +35,8 @@ STALE = 8
 """Iterations with an explicit inverse beyond which a fresh one is cheaper."""
 LONG = 2000
 """Iterations at most."""
+SET_UP = 4
+"""Iterations that setting up for a step costs as much as."""
 LOOSE = 0.1
 """Relative error that is reached before more than a diagonal pays."""
 
@@ -103,7 +105,7 @@ class Road:
             return self
         spent = self.spent
         if self.kept is None:
-            spent += n_iter * iteration(point.objective)
+            spent += (n_iter + SET_UP) * iteration(point.objective)
             due = self.warm and spent >= price(point.objective)
         else:
             due = n_iter > STALE

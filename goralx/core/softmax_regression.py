@@ -21,7 +21,7 @@ from .curvature import Expansion, logit_variance, quadratic_form
 from .fantasy import Fantasy
 from .linear_solve import Array, Factor, Solution, refined
 from .newton import minimise, newton_step, relative_error
-from .objective import Objective
+from .objective import Objective, Point
 from .preconditioner import Preconditioner
 from .predictions import Predictor, log_proba, log_softmax, logits, pullback
 from .road import LONG, Kept, Road, kept_over_fits
@@ -103,9 +103,9 @@ class SoftmaxFit(Predictor):
         """
         coordinates, inner = self.coordinates, self.coordinates.inner
         b, off = coordinates.gradient(g)
-        quick = inner.curvature(self._inner_P, np.float32) if self.road.quick(inner) else None
+        quick = inner.curvature(self._point.P, np.float32) if self.road.quick(inner) else None
         solution = refined(
-            inner.curvature(self._inner_P),
+            inner.curvature(self._point.P),
             quick,
             b,
             precondition=self._leaning_on,
@@ -219,13 +219,13 @@ class SoftmaxFit(Predictor):
         return np.exp(self.objective.log_proba(self.objective.phi(self.theta)))
 
     @cached_property
-    def _inner_P(self) -> Array:
-        return np.exp(self.coordinates.inner.log_proba(self.coordinates.phi(self.theta)))
+    def _point(self) -> Point:
+        """Where theta is, in the coordinates of the fit."""
+        return self.coordinates.inner.at(self.coordinates.phi(self.theta))
 
     @cached_property
     def _leaning_on(self) -> Preconditioner:
-        inner = self.coordinates.inner
-        return self.road.preconditioner(inner.at(self.coordinates.phi(self.theta)))
+        return self.road.preconditioner(self._point)
 
     @cached_property
     def _covariance(self) -> Array:
