@@ -80,7 +80,7 @@ def dense(X, y, K, l2, intercept, pool, g):
 @pytest.mark.parametrize("span", [False, True])
 def test_every_road_is_the_dense_one(taken, K, intercept, span, monkeypatch):
     take(monkeypatch, taken, span)
-    rng, X, y = draw(0, K, 14, 70 if span else 8)
+    rng, X, y = draw(0, K, 14, 90 if span else 8)
     pool = rng.normal(size=(50, X.shape[1]))
     g = softmax.pullback(pool, rng.normal(size=(50, K)))
     l2 = 1 / 14
@@ -111,7 +111,8 @@ def test_random_problems(seed, name, span, sparse):
         theta, x, U = dense(X, y, K, l2, intercept, pool, g)
         given = csr_array(X) if sparse else X
         fit = softmax.fit(given, y, K, l2=l2, penalize_intercept=intercept)
-        assert relative(fit.theta, theta) < 1e-6
+        if np.abs(theta).max() > 1e-12:  # features may be all zero, and classes balanced
+            assert relative(fit.theta, theta) < 1e-6
         assert relative(fit.solve(g).x, x) < 1e-5
         if np.abs(U).max() > 1e-12:  # else there is nothing that a pool's slopes could tell
             assert relative(utilities(fit, pool), U) < 1e-5
@@ -204,7 +205,7 @@ def test_where_iterations_get_nowhere_a_factor_takes_over(monkeypatch):
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 def test_restored_bit_for_bit(taken, span, offset, monkeypatch):
     take(monkeypatch, taken, span)
-    rng, X, y = draw(5, 4, 60, 250 if span else 12)
+    rng, X, y = draw(5, 4, 60, 400 if span else 12)
     X += offset
     fit = None
     for n in (20, 30, 40, 50):
@@ -242,7 +243,7 @@ PROBLEMS = {
     "two classes, separable": (2, 60, 20, 3.0, 1.0),
     "four classes": (4, 40, 5, 0.5, 1.0),
     "four classes, separable": (4, 40, 5, 4.0, 1.0),
-    "in the span": (3, 10, 45, 1.0, 1.0),
+    "in the span": (3, 10, 65, 1.0, 1.0),
     "many parameters": (5, 60, 40, 1.0, 1.0),
     "three decades": (3, 50, 6, 0.5, 10.0 ** np.linspace(-1.5, 1.5, 6)),
 }
@@ -281,7 +282,7 @@ def test_theta_and_utilities_are_right_at_any_C_and_say_how_far(name, C, interce
 @pytest.mark.parametrize("far", [1e3, 1e6])
 def test_features_far_from_the_origin(far, span, intercept):
     """The answer does not depend on it, and where the intercept is penalised it is still right."""
-    K, n, d = 3, 15, 70 if span else 6
+    K, n, d = 3, 15, 95 if span else 6
     _, X, y = draw(8, K, n, d)
     away = X + far * np.random.default_rng(9).uniform(0.5, 1.0, size=d)
     fit = softmax.fit(away, y, K, l2=1 / n, penalize_intercept=intercept)
