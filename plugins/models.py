@@ -21,7 +21,8 @@ class SoftmaxRegression:
 
     ``C`` as in scikit-learn, except that for two classes this model at C is scikit-learn's at 2C.
     ``regime``: "fixed_C" (C stays, lambda = 1/(nC) shrinks as labels come) or "fixed_lambda"
-    (lambda = 1/(nC) of the init set, kept; Eqs 2 and 6 to the letter).
+    (lambda = 1/(nC) of the init set, kept; Eqs 2 and 6 to the letter). ``tolerance`` is theta's
+    relative error; where round-off leaves more, the fit's ``relative_error`` says how much.
     """
 
     C: float = 1.0
@@ -61,7 +62,9 @@ class SoftmaxRegression:
 class SklearnLogisticRegression:
     """The same model fit by scikit-learn's lbfgs: a second opinion, slower and less exact.
 
-    Takes goralx's C: for two classes scikit-learn is given 2C. Intercepts are never penalised.
+    Takes goralx's C: for two classes scikit-learn is given 2C. Intercepts are never penalised. Its
+    ``tolerance`` is of the gradient, which says little where the penalty is weak; how far theta is
+    from the optimum is worked out afterwards, and is the fit's ``relative_error``.
     """
 
     C: float = 1.0

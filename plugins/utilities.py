@@ -75,7 +75,7 @@ class Influence(goralx.FirstOrderEstimator):
         solution = model.solve(reference.pulled(goal))
         v = influence.direction(solution.x, model.n_labelled)
         penalty = float((v * model.penalty_gradient).sum()) if regime == "fixed_lambda" else 0.0
-        return Direction(v, penalty, solution.relative_residual)
+        return Direction(v, penalty, solution.relative_error)
 
 
 @dataclass(frozen=True)
@@ -345,7 +345,10 @@ def drawn_kappa(candidates: Candidates, size: int) -> Array | None:
     kappa = np.full(len(candidates), np.nan)
     with suppress(goralx.GoralxError, ArithmeticError, MemoryError, np.linalg.LinAlgError):
         X = np.asarray(candidates.subset(drawn).X)
-        S, Q = model.leverage(X)
+        levered = model.leverage(X)
+        if levered is None:
+            return kappa
+        S, Q = levered
         log_P = model.log_proba(X)  # of these alone: the pool may be elsewhere
         labels = implicit.boldest(log_P, S, Q, _LABELS)
         residual = implicit.proximal_residual(log_P, S, Q, labels, tolerance=1e-2)

@@ -31,6 +31,10 @@ class FittedModel(Protocol):
     def penalty_gradient(self) -> Array:
         """Gradient of the penalty that one more sample brings along, in the shape of theta."""
 
+    @property
+    def noise(self) -> float:
+        """What the fit's own error makes of a utility, relative to the largest; 0: nothing."""
+
     def log_proba(self, X: Features) -> Floats:
         """log P(y | x): (N, K)."""
 

@@ -3,8 +3,10 @@
 In come arrays; out go fits, utilities, leverages, retrained parameters. Knows no plugin, no
 configuration and no file, and asks nobody; whoever has a formula to work out asks here.
 
-Read in this order: ``predictions``, ``objective`` and ``newton`` (the model and its fit, Eqs 6-7),
-``linear_solve`` (H^-1 g), ``softmax_regression`` (the fitted model that utilities ask),
+Read in this order: ``predictions``, ``contrasts`` and ``objective`` (the model, Eqs 6-7),
+``coordinates`` and ``newton`` (its fit), ``linear_solve`` (H^-1 g) and ``road``, which chooses what
+that leans on (``preconditioner``, ``woodbury``, ``explicit_inverse``), ``softmax_regression`` (the
+fitted model that utilities ask),
 ``influence`` (what a label would be worth, Eqs 2-3); then beyond first order: ``curvature``,
 ``implicit``, ``retraining`` with ``link``, ``span`` and ``dual_newton``, and ``fantasy`` (a model
 with one more sample).

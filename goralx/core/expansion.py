@@ -68,5 +68,8 @@ class Levered(Protocol):
     def log_proba(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
         """log predictions (N, K) of X (N, d)."""
 
-    def leverage(self, X: NDArray[np.floating]) -> tuple[Array, Array]:
-        """About S(x) (N, K-1, K-1) of X (N, d), and the contrasts Q (K, K-1) it is in."""
+    def leverage(self, X: NDArray[np.floating]) -> tuple[Array, Array] | None:
+        """About S(x) (N, K-1, K-1) of X (N, d), and the contrasts Q (K, K-1) it is in.
+
+        None where nothing is at hand.
+        """

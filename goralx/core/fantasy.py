@@ -37,6 +37,9 @@ class Insertable(Protocol):
     def n_classes(self) -> int: ...
 
     @property
+    def noise(self) -> float: ...
+
+    @property
     def decay(self) -> Array:
         """(D,): the penalty's weight on each coordinate of the mean objective."""
 
@@ -106,6 +109,11 @@ class Fantasy:
         """(D,): under ``fixed_C`` l2 = 1/(nC) shrinks."""
         shrinks = self.regime == "fixed_C"
         return self.before.decay * (self.before.n_labelled / self.n_labelled if shrinks else 1.0)
+
+    @property
+    def noise(self) -> float:
+        """What the fit's own error makes of a utility."""
+        return self.before.noise
 
     @property
     def penalty_gradient(self) -> Array:

@@ -1,4 +1,6 @@
-"""Symmetric positive definite systems: a Cholesky factor, and conjugate gradients leaning on it."""
+"""Symmetric positive definite systems: a Cholesky factor, and conjugate gradients that say how far
+they are from the solution.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.linalg.lapack import dpotri, spotrf, spotri
+from scipy.linalg.lapack import dpotri, dsterf
+
+from ..errors import NotSolvable
 
 Array = NDArray[np.float64]
 
@@ -18,21 +22,32 @@ ENOUGH = 0.25
 """Share of what the slope promises that a damped Newton step must bring (Armijo). Near the optimum
 it brings half; were a token share enough, it could jump to and fro across the optimum for ever."""
 
-_SWEEPS = 5
-_SWEEP = 1e-5  # what a sweep in single precision leaves of the residual
+USELESS = 1e-4
+"""Relative error that round-off may leave at most; what is further off is refused."""
+
+_SWEEPS = 12
+_SWEEP = 1e-5  # what a sweep in single precision leaves of the error
+_HELPS = 0.1  # of the error, that a sweep in this precision must not leave
 
 
-class NotConverged(ArithmeticError):
+class NotConverged(NotSolvable):
     """An iteration met its cap before its tolerance; its last iterate is never used."""
 
 
 @dataclass(frozen=True)
 class Solution:
-    """x with ``relative_residual`` = |A x - b| / |b| (Euclidean) after ``n_iter`` iterations."""
+    """x, and how far A x = b is from being solved, after ``n_iter`` iterations.
+
+    ``relative_error`` bounds |x - A^-1 b| / |A^-1 b| in the norm of A, v'A v (see
+    `conjugate_gradients`). ``energy`` is b'x, and ``smallest`` the smallest eigenvalue of the
+    preconditioned A that was met on the way.
+    """
 
     x: Array
-    relative_residual: float
+    relative_error: float
     n_iter: int
+    energy: float = 0.0
+    smallest: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,29 +79,6 @@ class Factor:
         return full
 
 
-def approximate_inverse(matrix: Array) -> NDArray[np.float32]:
-    """The inverse (m, m) of a symmetric positive definite matrix, in single precision.
-
-    Good for preconditioning only, and applied several times faster than triangular solves. Where
-    single precision cannot factorise it, its diagonal is raised until it can.
-    """
-    root = np.sqrt(np.diag(matrix))
-    scaled = matrix / root
-    scaled /= root[:, None]
-    scaled = scaled.astype(np.float32)
-    for ridge in (0.0, 1e-6, 1e-4, 1e-2, 1.0):
-        if ridge:
-            scaled[np.diag_indices(len(root))] = 1.0 + ridge
-        factor, failed = spotrf(scaled)
-        if not failed:
-            upper: NDArray[np.float32] = spotri(factor, overwrite_c=True)[0]
-            inverse = upper.T + np.triu(upper, 1)
-            inverse /= root.astype(np.float32)
-            inverse /= root.astype(np.float32)[:, None]
-            return inverse
-    raise NotConverged("not positive definite: the curvature of the model is not finite")
-
-
 Vector = NDArray[Any]
 Operator = Callable[[Vector], Vector]
 
@@ -101,75 +93,116 @@ def conjugate_gradients(
 ) -> Solution:
     """Solve A x = b for symmetric positive definite A, given products with A, in b's precision.
 
-    Preconditioned with the inverse of a nearby matrix (the factor of an earlier Hessian) it needs
-    a handful of products. ``b`` (m,). Stops at |residual| <= rtol |b|, the residual being the one
-    that is updated along; raises `NotConverged` at ``max_iter`` or where A is singular. Reference:
-    Nocedal and Wright, Numerical Optimization (2006), Algorithm 5.3.
+    ``precondition`` is a product with some M^-1 near A^-1. Stops once the error in the norm of A is
+    at most ``rtol`` of the solution: with r the residual, |x - A^-1 b|_A^2 = r'A^-1 r is at most
+    r'M^-1 r over the smallest eigenvalue of M^-1 A, for which the smallest Ritz value stands, and
+    |x|_A^2 = b'x is summed on the way. At ``max_iter``, or where A is singular to the last bit, it
+    returns what it has, with an error beyond ``rtol``. References: Nocedal and Wright, Numerical
+    Optimization (2006), Algorithm 5.3; Meurant and Tichy (2013, doi:10.1007/s11075-012-9591-9).
     """
-    scale = norm = _norm(b)
     x = np.zeros_like(b)
-    if scale == 0.0:
-        return Solution(x, 0.0, 0)
     residual = b.copy()
     z = precondition(residual)
-    step = z.copy()
     rho = float(residual @ z)
-    for n_iter in range(1, max_iter + 1):
+    if rho == 0.0:
+        return Solution(x, 0.0, 0)
+    step = z.copy()
+    longest, energy, n_iter, smallest = 0.0, 0.0, 0, 0.0
+    alphas: list[float] = []
+    betas: list[float] = []
+    while n_iter < max_iter:
         image = product(step)
         curvature = float(step @ image)
-        if not curvature > 0.0:  # singular to the last bit, or overflown
+        if not (curvature > 0.0 and rho > 0.0):  # singular to the last bit, or overflown
             break
         alpha = rho / curvature
         x += alpha * step
         residual -= alpha * image
-        norm = _norm(residual)
-        if norm <= rtol * scale:
-            return Solution(x, norm / scale, n_iter)
+        n_iter += 1
         z = precondition(residual)
+        energy += alpha * rho
+        alphas.append(alpha)
         rho, previous = float(residual @ z), rho
-        step *= rho / previous
+        longest = max(longest, alpha)  # at most the inverse of the smallest Ritz value
+        if 0.0 <= longest * rho <= rtol * rtol * energy:
+            smallest = smallest_ritz(alphas, betas)
+            longest = max(longest, 1.0 / smallest)
+            if longest * rho <= rtol * rtol * energy:
+                break
+            smallest = 0.0
+        beta = rho / previous
+        betas.append(beta)
+        step *= beta
         step += z
-    raise NotConverged(
-        f"conjugate gradients: relative residual {norm / scale:.1e} after {n_iter} iterations, "
-        f"{rtol:.0e} asked for; the system is nearly singular (features on very different scales, "
-        "or too little regularisation)"
-    )
+    if energy == 0.0:
+        return Solution(x, math.inf, n_iter)
+    smallest = smallest or smallest_ritz(alphas, betas[: len(alphas) - 1])
+    error = math.sqrt(rho / (smallest * energy)) if 0.0 <= rho < math.inf else math.inf
+    return Solution(x, error, n_iter, energy, smallest)
+
+
+def smallest_ritz(alphas: list[float], betas: list[float]) -> float:
+    """Of the preconditioned matrix, from the coefficients of conjugate gradients (Lanczos)."""
+    if len(alphas) == 1:
+        return 1.0 / alphas[0]
+    a, b = np.array(alphas), np.array(betas)
+    diagonal = 1.0 / a
+    diagonal[1:] += b / a[:-1]
+    values, failed = dsterf(diagonal, np.sqrt(b) / a[:-1])
+    least = float(values[0])
+    return least if not failed and least > 0.0 else math.ulp(0.0) / math.ulp(1.0)
 
 
 def refined(
-    product: Operator, quick: Operator, b: Array, *, precondition: Operator, rtol: float
+    product: Operator,
+    quick: Operator | None,
+    b: Array,
+    *,
+    precondition: Operator,
+    rtol: float,
+    max_iter: int = 500,
 ) -> Solution:
-    """`conjugate_gradients` with most of the work in single precision.
+    """`conjugate_gradients` with most of the work in single precision, to ``rtol`` in A's norm.
 
     ``quick`` is the same operator for float32 vectors. Each sweep solves for what is left of the
-    residual, which is measured in double; where sweeps no longer help, double precision takes over.
-    ``relative_residual`` is measured at x. Reference: Higham, Accuracy and Stability of Numerical
-    Algorithms (2002), ch. 12.
+    residual, which is measured in double; where single precision no longer helps, double takes
+    over. Round-off may leave more than ``rtol``: ``relative_error`` says how much. Raises
+    `NotConverged` where that is more than `USELESS`. Reference: Higham, Accuracy and Stability of
+    Numerical Algorithms (2002), ch. 12.
     """
-    scale = left = _norm(b)
     x, residual, n_iter = np.zeros_like(b), b, 0
+    error, smallest, single = 1.0, math.inf, quick is not None
+    if not b.any():
+        return Solution(x, 0.0, 0)
     for _ in range(_SWEEPS):
-        if left <= rtol * scale:
-            return Solution(x, left / scale if scale > 0.0 else 0.0, n_iter)
-        aim = max(_SWEEP, 0.5 * rtol * scale / left)
-        try:
-            sweep = conjugate_gradients(
-                quick, (residual / left).astype(np.float32), precondition=precondition, rtol=aim,
-                max_iter=100,
-            )  # fmt: skip
-        except NotConverged:
-            break
-        x = x + left * sweep.x
-        residual, before = b - product(x), left
-        left, n_iter = _norm(residual), n_iter + sweep.n_iter
-        if left > 0.1 * before:
-            break
-    rest = conjugate_gradients(
-        product, residual, precondition=precondition, rtol=min(0.5, rtol * scale / left)
-    )
-    x = x + rest.x
-    return Solution(x, _norm(b - product(x)) / scale, n_iter + rest.n_iter)
-
-
-def _norm(b: Vector) -> float:
-    return math.sqrt(float(b @ b))
+        aim = max(_SWEEP if single else 0.0, min(0.1, 0.3 * rtol / error))
+        scale = math.sqrt(float(residual @ residual))
+        operator = quick if single and quick is not None else product
+        part = (residual / scale).astype(np.float32 if single else np.float64)
+        sweep = conjugate_gradients(
+            operator, part, precondition=precondition, rtol=aim, max_iter=max_iter
+        )
+        n_iter += sweep.n_iter
+        there = x + scale * sweep.x.astype(np.float64, copy=False)
+        left = b - product(there)
+        smallest = min(smallest, sweep.smallest)
+        energy = float(b @ there)
+        before, error_there = error, math.inf
+        rho = float(left @ precondition(left))
+        if energy > 0.0 and 0.0 <= rho < math.inf:
+            error_there = math.sqrt(rho / smallest / energy)
+        if error_there < error:
+            x, residual, error = there, left, error_there
+        if error <= rtol:
+            return Solution(x, error, n_iter, energy, smallest)
+        if error > _HELPS * before:
+            if not single:
+                break
+            single = False
+    if error > USELESS:
+        raise NotConverged(
+            f"conjugate gradients: relative error {error:.1e} after {n_iter} iterations, "
+            f"{rtol:.0e} asked for; the system is nearly singular (features on very different "
+            "scales, or too little regularisation); standardise the features or lower C"
+        )
+    return Solution(x, error, n_iter, float(b @ x), smallest)

@@ -4,17 +4,20 @@ Arrays over samples and classes (N, K) are in Fortran order: each class is one l
 column, so that every reduction over the few classes adds long columns; over a short last axis numpy
 takes several times as long. Samples are taken in blocks whose temporaries stay in cache.
 
-What is said of samples has the precision of their features, what is said of parameters is double.
+Features are dense or sparse in rows (CSR); sparse ones are multiplied as they are, and never made
+dense. What is said of samples has the precision of their features, what is said of parameters is
+double.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from .linear_solve import Array
 
@@ -54,12 +57,19 @@ def blocks(N: int, width: int) -> Iterator[slice]:
     return (slice(start, min(start + step, N)) for start in range(0, N, step))
 
 
+def width(X: Floats, theta: Array) -> int:
+    """Numbers that a sample brings into cache: its features that are not zero, or its logits."""
+    samples: Any = X
+    features = samples.nnz // max(1, samples.shape[0]) if issparse(X) else samples.shape[1]
+    return max(len(theta), int(features))
+
+
 def logits(X: Floats, theta: Array) -> Floats:
     """theta x for every row of X (N, d), up to a constant per row: (N, K), in Fortran order."""
     if len(theta) == 2:
         half = 0.5 * _difference(X, theta)
         return np.stack([-half, half]).T
-    return _joined([_logits(X[part], theta) for part in blocks(len(X), max(theta.shape))])
+    return _joined([_logits(X[part], theta) for part in blocks(X.shape[0], width(X, theta))])
 
 
 def log_proba(X: Floats, theta: Array) -> Floats:
@@ -68,7 +78,7 @@ def log_proba(X: Floats, theta: Array) -> Floats:
         m = _difference(X, theta)
         likelier = -np.log1p(np.exp(-np.abs(m)))
         return np.stack([likelier - np.maximum(m, 0.0), likelier + np.minimum(m, 0.0)]).T
-    parts = [_logits(X[part], theta) for part in blocks(len(X), max(theta.shape))]
+    parts = [_logits(X[part], theta) for part in blocks(X.shape[0], width(X, theta))]
     safe = _safe(X.dtype)
     for z in parts:
         with np.errstate(over="ignore"):  # it is looked for
@@ -112,7 +122,7 @@ def pullback(X: Floats, G: Floats) -> Array:
         return np.stack([-row, row])
     by_class = G.T
     summed = np.zeros((len(by_class), X.shape[1] + 1))
-    for part in blocks(len(X), len(by_class)):
+    for part in blocks(X.shape[0], len(by_class)):
         block = by_class[:, part]
         summed[:, :-1] += block @ X[part]
         summed[:, -1] += block.sum(axis=1)
@@ -131,7 +141,7 @@ def _difference(X: Floats, theta: Array) -> Floats:
 def _logits(X: Floats, theta: Array) -> Floats:
     """theta x of a block of samples, a row each class: (K, n)."""
     rows = theta.astype(X.dtype, copy=False)
-    z: Floats = rows[:, :-1] @ X.T
+    z: Floats = np.ascontiguousarray(rows[:, :-1] @ X.T)
     z += rows[:, -1:]
     return z
 

@@ -120,14 +120,15 @@ class _Problems:
 
     def _along(self, V: Array) -> Array:
         """Contrasts of every sample along V (t, C, D): (t, C, n + b)."""
-        old = (V.reshape(-1, V.shape[2]) @ self.objective.X.T).reshape(*V.shape[:2], -1)
+        old = (V.reshape(-1, V.shape[2]) @ self.objective.dense.T).reshape(*V.shape[:2], -1)
         return np.concatenate([old, V @ self.new.transpose(0, 2, 1)], axis=2)
 
     def _pulled(self, G: Array) -> Array:
         """Its transpose, of G (t, K, n + b) in the logits: (t, C, D)."""
         n = len(self.objective.y)
         G = np.einsum("kc,tkn->tcn", self.objective.Q, G, optimize=True)
-        return G[:, :, :n] @ self.objective.X + G[:, :, n:] @ self.new
+        pulled: Array = G[:, :, :n] @ self.objective.dense + G[:, :, n:] @ self.new
+        return pulled
 
     def _curved(self, P: Array, V: Array) -> Array:
         """Each Hessian times its V (t, C, D)."""

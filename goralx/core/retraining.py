@@ -88,7 +88,7 @@ class _Labelled:
 
     @classmethod
     def of(cls, objective: Objective, phi: Array, n_shares: int) -> _Labelled:
-        link, X, rows = Link(objective.Q), objective.X, objective.rows(phi)
+        link, X, rows = Link(objective.Q), objective.dense, objective.rows(phi)
         n, C = len(X), len(rows)
         before = X @ rows.T
         H = link.curvature(before)

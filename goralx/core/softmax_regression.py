@@ -13,21 +13,28 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import BadInput
 from . import refits, retraining
+from .contrasts import contrasts
+from .coordinates import Coordinates
 from .curvature import quadratic_form
 from .expansion import Expansion
 from .fantasy import Fantasy
 from .inverse_curvature import inverse_curvature
 from .linear_solve import Array, Solution, refined
-from .newton import Preconditioner, minimise
-from .objective import Objective, contrasts
+from .newton import minimise, newton_step, relative_error
+from .objective import Objective, Point
+from .preconditioner import Preconditioner
 from .predictions import Predictor, log_proba, log_softmax, logits, pullback
+from .road import LONG, Kept, Road, kept_over_fits
 
 __all__ = [
-    "Objective", "Preconditioner", "Predictor", "SoftmaxFit", "at_optimum", "contrasts", "fit",
-    "log_proba", "log_softmax", "logits", "pullback", "restore",
+    "Objective", "Predictor", "SoftmaxFit", "at_optimum", "contrasts", "fit", "log_proba",
+    "log_softmax", "logits", "pullback", "restore",
 ]  # fmt: skip
 
+_SOLVED = 1e-8  # relative error of `SoftmaxFit.solve`
+_AT_HAND = 300  # parameters up to which the leverages of a few samples are worked out by the way
 _SPAN = 300  # coefficients of one retraining problem up to which a batch of them is cheaper
 
 
@@ -35,13 +42,16 @@ _SPAN = 300  # coefficients of one retraining problem up to which a batch of the
 class SoftmaxFit(Predictor):
     """A fitted softmax regression: everything that a utility asks of a model.
 
-    ``theta`` (K, D); ``objective`` is what it minimises and holds the labelled samples;
-    ``gradient_norm`` is max |grad F| there, after ``n_iter`` Newton steps.
+    ``theta`` (K, D); ``objective`` is what it minimises and holds the labelled samples, and
+    ``coordinates`` what it was minimised in. ``relative_error`` bounds the distance of theta from
+    the optimum, over its length: that of what is penalised, Euclidean, and of all of it in the
+    metric of the Hessian. ``gradient_norm`` is max |grad F|, after ``n_iter`` Newton steps.
     """
 
     objective: Objective = field(repr=False)
-    preconditioner: Preconditioner = field(repr=False)
-    gradient_norm: float
+    coordinates: Coordinates = field(repr=False)
+    road: Road = field(repr=False)
+    relative_error: float
     n_iter: int
 
     @property
@@ -67,34 +77,63 @@ class SoftmaxFit(Predictor):
         """Gradient (K, D) of the penalty folded into each sample's loss: l2 theta_pen."""
         return self.theta * self.decay
 
-    def solve(self, g: Array) -> Solution:
-        """H^-1 g for g (K, D), to a relative residual of 1e-8; x has shape (K, D).
+    @cached_property
+    def noise(self) -> float:
+        """What the error in theta makes of a utility, relative to the largest.
 
-        The residual that is reported is measured at x: on a nearly singular system round-off leaves
-        more than the recurrence of conjugate gradients knows of.
+        A logit z moves by at most ``relative_error`` |z|, and p, 1 - p and all that is made of them
+        by that times themselves: once in the goal's slope, once in the curvature, and once in the
+        candidate's own share. z is taken from the labelled samples.
         """
-        objective = self.objective
+        reach = float(np.ptp(np.log(np.maximum(self._P, 1e-300)), axis=1).max())
+        return self.relative_error * (1.0 + 3.0 * reach)
+
+    @property
+    def preconditioner(self) -> Kept | None:
+        """What later fits will lean on, if anything was worth making."""
+        return self.road.kept
+
+    @cached_property
+    def gradient_norm(self) -> float:
+        return float(np.abs(self.objective.gradient(self.objective.phi(self.theta), self._P)).max())
+
+    def solve(self, g: Array) -> Solution:
+        """H^-1 g for g (K, D), to 1e-8 of itself in the metric of the Hessian; x is (K, D).
+
+        ``relative_error`` of the solution is measured at x: on a nearly singular system round-off
+        leaves more than the recurrence of conjugate gradients knows of.
+        """
+        coordinates, inner = self.coordinates, self.coordinates.inner
+        b, off = coordinates.gradient(g)
+        quick = inner.curvature(self._point.P, np.float32) if self.road.quick(inner) else None
         solution = refined(
-            objective.curvature(self._P),
-            objective.curvature(self._P, np.float32),
-            objective.phi(g),
-            precondition=self.preconditioner,
-            rtol=1e-8,
+            inner.curvature(self._point.P),
+            quick,
+            b,
+            precondition=self._leaning_on,
+            rtol=_SOLVED,
+            max_iter=LONG,
         )
-        return replace(solution, x=objective.theta(solution.x))
+        return replace(solution, x=coordinates.solved(solution.x, off))
 
     def logit_variance(self, X: NDArray[np.floating]) -> Array:
         """Posterior variance of each class-centred logit, by Laplace's approximation: (N, K)."""
         return self.expansion("fixed_C").B.variance(X, self.objective.Q)
 
-    def leverage(self, X: NDArray[np.floating]) -> tuple[Array, Array]:
+    def leverage(self, X: NDArray[np.floating]) -> tuple[Array, Array] | None:
         """About the leverages S(x) (N, K-1, K-1) of X (N, d), and the contrasts Q they are in.
 
-        With the preconditioner's inverse, for free: the summed curvature of the samples that it was
-        made from, in an earlier round. They are fewer, so that S is over- rather than understated.
+        None where they are not at hand. With what is kept for preconditioning they are free: the
+        summed curvature of the samples that it was made from, in an earlier round. They are fewer,
+        so that S is over- rather than understated.
         """
-        made = self.preconditioner
-        return quadratic_form(X, made.inverse) / made.rows, self.objective.Q
+        kept, centre, Q = self.road.kept, self.coordinates.centre, self.objective.Q
+        if kept is not None:
+            shift = 0.0 if centre is None else centre
+            return quadratic_form(X - shift, kept.apply.inverse) / kept.rows, Q
+        if self.objective.size <= _AT_HAND:
+            return self.expansion("fixed_C").leverage(X), Q
+        return None
 
     def expansion(self, regime: str, n_new: int = 1) -> Expansion:
         """The labelled set's summed objective around its optimum, as ``n_new`` samples join it.
@@ -129,10 +168,10 @@ class SoftmaxFit(Predictor):
 
     def _expand(self, n_shares: int) -> Expansion:
         objective, n = self.objective, self.n_labelled
-        phi, P = objective.phi(self.theta), self._P
-        B = inverse_curvature(objective.Q, objective.X, P, (n + n_shares) * objective.decay)
+        phi, P, X = objective.phi(self.theta), self._P, objective.dense
+        B = inverse_curvature(objective.Q, X, P, (n + n_shares) * objective.decay)
         log_P, still = objective.log_proba(phi), np.zeros(objective.size)
-        around = Expansion(objective.Q, objective.X, log_P, phi, B, still)
+        around = Expansion(objective.Q, X, log_P, phi, B, still)
         if n_shares == 0:
             return around
         pull = n_shares * np.tile(objective.decay, self.n_classes - 1) * phi
@@ -144,17 +183,33 @@ class SoftmaxFit(Predictor):
 
     def checkpoint(self) -> dict[str, Array]:
         """Arrays from which `restore` makes this fit again, bit for bit."""
-        return {
+        kept, road = self.road.kept, self.road
+        arrays = {
             "theta": self.theta,
             "l2": np.array(self.l2),
-            "preconditioner_theta": self.preconditioner.theta,
-            "preconditioner_rows": np.array(float(self.preconditioner.rows)),
-            "preconditioner_l2": np.array(self.preconditioner.l2),
+            "relative_error": np.array(self.relative_error),
+            "centred": np.array(float(self.coordinates.centred)),
+            "spent": np.array(road.spent),
+            "direct": np.array(float(road.direct)),
         }
+        if kept is not None:
+            arrays["preconditioner_theta"] = kept.theta
+            arrays["preconditioner_rows"] = np.array(float(kept.rows))
+            arrays["preconditioner_l2"] = np.array(kept.l2)
+        return arrays
 
     @cached_property
     def _P(self) -> Array:
         return np.exp(self.objective.log_proba(self.objective.phi(self.theta)))
+
+    @cached_property
+    def _point(self) -> Point:
+        """Where theta is, in the coordinates of the fit."""
+        return self.coordinates.inner.at(self.coordinates.phi(self.theta))
+
+    @cached_property
+    def _leaning_on(self) -> Preconditioner:
+        return self.road.preconditioner(self._point)
 
 
 def fit(
@@ -168,23 +223,40 @@ def fit(
     tolerance: float = 1e-8,
     max_iter: int = 100,
 ) -> SoftmaxFit:
-    """Minimise F until max |grad F| <= ``tolerance`` (of the mean: 1e-8 n of the sum's gradient).
+    """Minimise F until theta is at most ``tolerance`` of itself from the optimum.
 
-    ``previous`` is the last round's fit, whose samples are the first rows of X: where to start.
-    Raises `NotConverged` at ``max_iter``: an influence away from the optimum is biased.
+    X (n, d), dense or sparse; ``previous`` is the last round's fit, whose samples are the first
+    rows of X: where to start. Raises `NotConverged` at ``max_iter``, for an influence away from the
+    optimum is biased, and `BadInput` where there is no optimum.
     """
     objective = Objective.of(X, y, n_classes, l2, penalize_intercept)
+    check(objective)
     if previous is None:
-        phi = np.zeros(objective.size)
-        preconditioner = Preconditioner.of(objective, objective.theta(phi), len(objective.y), l2)
+        coordinates, road = Coordinates.of(objective), Road()
+        phi = np.zeros(coordinates.inner.size)
     else:
-        phi = objective.phi(previous.theta)
-        preconditioner = previous.preconditioner
-    there, preconditioner, n_iter = minimise(objective, phi, preconditioner, tolerance, max_iter)
-    if previous is None:  # the way was long; what comes next starts from here
-        preconditioner = Preconditioner.at(there)
-    theta = objective.theta(there.phi)
-    return SoftmaxFit(theta, objective, preconditioner, there.norm, n_iter)
+        coordinates = Coordinates.of(objective, previous.coordinates.centred)
+        road = previous.road.into(coordinates)
+        phi = coordinates.phi(previous.theta)
+    found = minimise(coordinates, phi, road, tolerance, max_iter)
+    theta = coordinates.theta(found.point.phi)
+    return SoftmaxFit(theta, objective, coordinates, found.road, found.relative_error, found.n_iter)
+
+
+def check(objective: Objective) -> None:
+    """A problem without a finite optimum is refused."""
+    missing = np.flatnonzero(np.bincount(objective.y, minlength=objective.n_classes) == 0)
+    if len(missing) and not objective.penalize_intercept:
+        raise BadInput(
+            f"softmax regression has no finite optimum: no labelled sample of class {missing[0]} "
+            f"(of 0 to {objective.n_classes - 1}), whose intercept is not penalised; label one, or "
+            "set model.penalize_intercept=true"
+        )
+    if not (objective.l2 > 0.0 and np.isfinite(objective.l2) and np.isfinite(objective.scale)):
+        raise BadInput(
+            f"softmax regression has no finite optimum: lambda = {objective.l2:g} must be positive "
+            "and finite, as must all features be finite; give a finite C"
+        )
 
 
 def restore(
@@ -195,27 +267,44 @@ def restore(
     *,
     penalize_intercept: bool,
 ) -> SoftmaxFit:
-    """The fit whose `SoftmaxFit.checkpoint` these arrays are, with its labelled samples."""
+    """The fit whose `SoftmaxFit.checkpoint` these arrays are, with its labelled samples.
+
+    Checkpoints of before there were roads hold a preconditioner and say no error.
+    """
     objective = Objective.of(X, y, n_classes, float(arrays["l2"]), penalize_intercept)
-    preconditioner = Preconditioner.of(
-        objective,
-        arrays["preconditioner_theta"],
-        int(arrays["preconditioner_rows"]),
-        float(arrays["preconditioner_l2"]),
-    )
-    return _around(objective, arrays["theta"], preconditioner)
+    coordinates = Coordinates.of(objective, int(arrays.get("centred", np.array(0.0))))
+    spent, direct = (float(arrays.get(name, np.array(0.0))) for name in ("spent", "direct"))
+    kept = None
+    if "preconditioner_theta" in arrays and kept_over_fits(coordinates):
+        kept = Kept.of(
+            coordinates,
+            arrays["preconditioner_theta"],
+            int(arrays["preconditioner_rows"]),
+            float(arrays["preconditioner_l2"]),
+        )
+    road = Road(kept, spent, bool(direct))
+    theta = np.asarray(arrays["theta"])
+    if "relative_error" in arrays:
+        error = float(arrays["relative_error"])
+        return SoftmaxFit(theta, objective, coordinates, road, error, 0)
+    return SoftmaxFit(theta, objective, coordinates, *away(coordinates, theta, road), 0)
 
 
 def at_optimum(
     X: ArrayLike, y: ArrayLike, theta: Array, *, l2: float, penalize_intercept: bool
 ) -> SoftmaxFit:
-    """Parameters that another solver found (K, D), with this module's derivatives around them."""
+    """Parameters that another solver found (K, D), with this module's derivatives around them, and
+    the error that is really in them.
+    """
     theta = theta - theta.mean(axis=0)
     objective = Objective.of(X, y, len(theta), l2, penalize_intercept)
-    preconditioner = Preconditioner.of(objective, theta, len(objective.y), l2)
-    return _around(objective, theta, preconditioner)
+    check(objective)
+    coordinates = Coordinates.of(objective)
+    return SoftmaxFit(theta, objective, coordinates, *away(coordinates, theta, Road()), 0)
 
 
-def _around(objective: Objective, theta: Array, preconditioner: Preconditioner) -> SoftmaxFit:
-    norm = objective.at(objective.phi(theta)).norm
-    return SoftmaxFit(theta, objective, preconditioner, norm, 0)
+def away(coordinates: Coordinates, theta: Array, road: Road) -> tuple[Road, float]:
+    """The road from theta (K, D) on, and the relative error of theta: the step to the optimum."""
+    point = coordinates.inner.at(coordinates.phi(theta))
+    step, _, road = newton_step(point, coordinates, road, 0.1, single=False)
+    return road, relative_error(step, point)

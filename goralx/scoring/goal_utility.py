@@ -31,7 +31,7 @@ from goralx.errors import BadInput, Incompatible
 from . import piecewise
 
 FIT_NOISE = 1e-8
-"""The fit's gradient tolerance: utilities are not determined any further than that."""
+"""What fits aim at: utilities are not determined any further than that."""
 ROUND_OFF = 64.0
 """Units in the last place that a utility may be off, relative to the largest: logits of some tens
 are, and probabilities with them."""
@@ -195,7 +195,8 @@ class GoalOrientedUtility:
 
 def _round_off(candidates: Candidates) -> float:
     """How far utilities are undetermined, relative to the largest, whatever the solver did."""
-    return FIT_NOISE + ROUND_OFF * float(np.finfo(candidates.pool.X.dtype).eps)
+    eps = float(np.finfo(candidates.pool.X.dtype).eps)
+    return FIT_NOISE + candidates.model.noise + ROUND_OFF * eps
 
 
 def check_model(asking: Goal | LabelOperator | UtilityEstimator | BatchRule, model: Model) -> None:

@@ -91,8 +91,8 @@ def check_solve(model: Model) -> None:
         solved_g, solved_h = fitted.solve(g), fitted.solve(h)
         for solution in (solved_g, solved_h):
             require_array(solution.x, fitted.theta.shape, "solve(g).x")
-            assert 0 <= solution.relative_residual < 1e-6, (
-                f"K={K}: relative residual {solution.relative_residual:.1e}; 1e-6 is expected"
+            assert 0 <= solution.relative_error < 1e-6, (
+                f"K={K}: relative error {solution.relative_error:.1e}; 1e-6 is expected"
             )
         size = float(np.linalg.norm(g) * np.linalg.norm(solved_h.x))
         assert (g * solved_g.x).sum() > 0, f"K={K}: g'H^-1 g is not positive"

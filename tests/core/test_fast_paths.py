@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 
 import goralx
 from goralx import Candidates, Reference, top_b
-from goralx.core import influence, linear_solve, newton, predictions
+from goralx.core import explicit_inverse, influence, linear_solve, predictions, road
 from goralx.core import softmax_regression as softmax
 from tests.benchmarks.problems import letter, rt_polarity
 from tests.problems import blobs, build, experiment, instance
@@ -153,7 +153,7 @@ def test_refinement_reaches_double_precision_and_survives_where_single_fails():
         basis = np.linalg.qr(rng.normal(size=(30, 30)))[0]
         A = basis * np.geomspace(1.0, condition, 30) @ basis.T
         A, b = (A + A.T) / 2, rng.normal(size=30)
-        inverse = linear_solve.approximate_inverse(A)
+        inverse = explicit_inverse.approximate_inverse(A)
         found = linear_solve.refined(
             lambda x, A=A: A @ x,
             lambda x, A=A: A.astype(np.float32) @ x,
@@ -161,11 +161,14 @@ def test_refinement_reaches_double_precision_and_survives_where_single_fails():
             precondition=lambda r, M=inverse: (M @ r.astype(np.float32)).astype(r.dtype),
             rtol=1e-10,
         )
-        assert np.linalg.norm(A @ found.x - b) <= allowed * np.linalg.norm(b)
+        truth = np.linalg.solve(A, b)
+        off = found.x - truth
+        assert np.sqrt((off @ A @ off) / (truth @ A @ truth)) <= allowed
 
 
 def test_single_precision_is_left_where_it_is_in_the_way(monkeypatch):
     """A product that is wrong in single precision costs steps, and not the optimum."""
+    monkeypatch.setattr(road, "FEW", 0)
     X, y = blobs(np.random.default_rng(6), 60, 5, 3)
     right = softmax.Objective.curvature
 
@@ -175,21 +178,22 @@ def test_single_precision_is_left_where_it_is_in_the_way(monkeypatch):
 
     monkeypatch.setattr(softmax.Objective, "curvature", wrong)
     fit = softmax.fit(X, y, 3, l2=0.01)
-    monkeypatch.undo()
+    monkeypatch.setattr(softmax.Objective, "curvature", right)
     again = softmax.fit(X, y, 3, l2=0.01)
-    assert fit.gradient_norm <= 1e-8
-    np.testing.assert_allclose(fit.theta, again.theta, atol=1e-5)
+    assert fit.relative_error <= 1e-8
+    np.testing.assert_allclose(fit.theta, again.theta, atol=1e-7)
     assert fit.n_iter > again.n_iter
 
 
-def test_the_preconditioner_outlives_fits_and_is_renewed():
+def test_the_inverse_outlives_fits_and_is_renewed(monkeypatch):
+    for name in ("FEW", "_CUBE", "_GRAM", "_ANY"):
+        monkeypatch.setattr(road, name, 0)
     X, y = blobs(np.random.default_rng(7), 300, 12, 4)
     fit, seen = None, []
     for n in range(20, 301, 10):
         fit = softmax.fit(X[:n], y[:n], 4, l2=1 / n, previous=fit)
-        seen.append(fit.preconditioner.rows)
+        seen.append(fit.preconditioner.rows if fit.preconditioner else 0)
     assert 1 < len(set(seen)) < len(seen) / 2
-    assert newton.Preconditioner.at(fit.objective.at(fit.objective.phi(fit.theta))).rows == 300
 
 
 @pytest.mark.parametrize("scale", [1.0, 100.0, 1e5])

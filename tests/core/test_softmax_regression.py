@@ -11,8 +11,10 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from goralx.core import objective as objective_module
+from goralx.core import road
 from goralx.core import softmax_regression as softmax
 from goralx.core.linear_solve import NotConverged
+from tests.core.extended import Extended, moved, solved
 from tests.problems import blobs
 from tests.reference import (
     Problem,
@@ -183,7 +185,7 @@ def test_solve_is_the_pseudo_inverse_of_the_over_parametrised_system(K, intercep
         np.testing.assert_allclose(H @ gauge, 0.0, atol=1e-13)  # singular, as it stands
     g = softmax.pullback(X, rng.normal(size=(len(X), K)))
     solution = fit.solve(g)
-    assert solution.relative_residual <= 1e-8
+    assert solution.relative_error <= 1e-8
     assert relative(solution.x.ravel(), pseudo_inverse(H) @ g.ravel()) < 1e-7
     for a in (1e-2, 1.0, 1e3):
         factor = cho_factor(H + a * np.outer(gauge, gauge))
@@ -194,10 +196,10 @@ def test_solve_of_nothing_is_nothing():
     _, X, y = draw(6, 3)
     solution = optimum(X, y, 3, 0.05, False).solve(np.zeros((3, 4)))
     assert not solution.x.any()
-    assert solution.relative_residual == 0.0
+    assert solution.relative_error == 0.0
 
 
-def test_solve_reports_the_residual_that_it_leaves():
+def test_solve_reports_the_error_that_it_leaves():
     """Where round-off keeps the answer from its tolerance, the number says so."""
     rng = np.random.default_rng(7)
     K, n, d = 5, 30, 6
@@ -206,13 +208,15 @@ def test_solve_reports_the_residual_that_it_leaves():
     fit = optimum(X, y, K, 1e-8, False)
     g = rng.normal(size=(K, d + 1))
     solution = fit.solve(g)
-    objective = fit.objective
-    b = objective.phi(g)
-    P = np.exp(objective.log_proba(objective.phi(fit.theta)))
-    left = objective.hessian_product(P, objective.phi(solution.x)) - b
-    true = np.linalg.norm(left) / np.linalg.norm(b)
-    assert true > 1e-10, "not hard enough to show anything"
-    assert true / 5 < solution.relative_residual < 5 * true  # theta and phi differ in round-off
+    exact = Extended.of(X, y, K, 1e-8, False, fit.theta)
+    x = moved(solution.x.astype(np.longdouble), exact.centre)
+    centred = g.copy()
+    centred[:, :-1] -= np.outer(g[:, -1], exact.centre)
+    truth = solved(exact.hessian, (exact.Q.T @ centred).ravel())
+    off = (exact.Q.T @ x).ravel() - truth
+    true = np.sqrt(float(off @ exact.hessian @ off) / float(truth @ exact.hessian @ truth))
+    assert true > 1e-13, "not hard enough to show anything"
+    assert true < 3 * solution.relative_error + 10 * fit.noise
 
 
 # --- fit: against other solvers ----------------------------------------------------------------
@@ -334,10 +338,13 @@ def test_restored_bit_for_bit(K, intercept):
         np.testing.assert_array_equal(theirs.checkpoint()[name], value)
 
 
-def test_checkpoint_keeps_an_old_preconditioner():
-    """The case above is worth something: the factor in use is not the last Hessian's."""
+def test_checkpoint_keeps_an_old_preconditioner(monkeypatch):
+    """What is restored is worth something: the inverse in use is not the last Hessian's."""
+    for name in ("FEW", "_CUBE", "_GRAM", "_ANY"):
+        monkeypatch.setattr(road, name, 0)
     _, X, y = draw(13, 3, n=80, d=6)
-    fit = optimum(X[:40], y[:40], 3, 1 / 40, False)
+    fit = optimum(X[:30], y[:30], 3, 1 / 30, False)
+    fit = optimum(X[:40], y[:40], 3, 1 / 40, False, previous=fit)
     fit = optimum(X[:50], y[:50], 3, 1 / 50, False, previous=fit)
     assert fit.preconditioner.rows < fit.n_labelled
     assert fit.preconditioner.l2 != fit.l2
@@ -390,7 +397,8 @@ HARD = {
 def test_hard_data_reach_the_optimum(name, intercept):
     X, y, K, l2 = HARD[name](np.random.default_rng(14))
     fit = optimum(X, y, K, l2, intercept)
-    assert gradient_norm(fit, X, y, K, l2, intercept) <= 1.1e-8
+    assert fit.relative_error <= 1e-8
+    assert gradient_norm(fit, X, y, K, l2, intercept) <= 1e-8 * max(1.0, np.abs(X).max())
 
 
 @pytest.mark.parametrize("C", [1e2, 1e5, 1e8])
@@ -403,9 +411,10 @@ def test_separable_data_reach_the_optimum(K, C):
     fit = optimum(X, y, K, l2, False)
     assert gradient_norm(fit, X, y, K, l2, False) <= 1.1e-8
     assert (fit.log_proba(X).argmax(axis=1) == y).all()
-    if C == 1e2:  # beyond, a gradient of 1e-8 says little of theta
+    assert fit.relative_error <= 1e-8
+    if C == 1e2:  # beyond, the slow road is lost in round-off; see test_roads
         slow = Problem.mean(X, y, K, l2, False).minimise()
-        np.testing.assert_allclose(fit.theta, slow, rtol=1e-3)
+        np.testing.assert_allclose(fit.theta, slow, rtol=1e-7)
 
 
 def test_undamped_newton_would_diverge_here_and_the_fit_does_not():
@@ -427,15 +436,16 @@ def test_any_problem_reaches_its_optimum(seed):
     X = X * 10.0 ** rng.uniform(-2, 2, size=d)
     l2, intercept = 1.0 / (n * 10.0 ** rng.uniform(-3, 5)), bool(rng.integers(2))
     fit = optimum(X, y, K, l2, intercept)
-    assert gradient_norm(fit, X, y, K, l2, intercept) <= 1.1e-8
+    assert fit.relative_error <= 1e-8
+    assert gradient_norm(fit, X, y, K, l2, intercept) <= 1e-8 * max(1.0, np.abs(X).max())
 
 
 def test_what_cannot_be_reached_is_an_error():
     _, X, y = draw(16, 3)
     with pytest.raises(NotConverged, match="Newton steps"):
         optimum(X, y, 3, 0.01, False, max_iter=1)
-    with pytest.raises(NotConverged):
-        optimum(X, y, 3, 0.01, False, tolerance=1e-30)
+    fit = optimum(X, y, 3, 0.01, False, tolerance=1e-30)  # what round-off leaves, then
+    assert 0 <= fit.relative_error < 1e-13
 
 
 # --- float32 pools -----------------------------------------------------------------------------
@@ -473,7 +483,7 @@ def test_float32_pool_leaves_the_right_hand_side_consistent(K, intercept):
     exact = fit.solve(fit.pullback(X, G))
     for g in (naive, centred):
         solution = fit.solve(g)
-        assert solution.relative_residual <= 1e-8
+        assert solution.relative_error <= 1e-8
         assert relative(solution.x, exact.x) < 1e-5
 
 
