@@ -180,14 +180,24 @@ def proximal_residual(
     N, K = log_P.shape
     y = np.tile(np.arange(K), N) if labels is None else labels.ravel()
     each = len(y) // N  # problems of a sample
-    jitter = 1e-14 * np.trace(S, axis1=1, axis2=2)[:, None, None] + 1e-300
-    root = Q @ np.linalg.cholesky(S + jitter * np.eye(K - 1))
+    root = Q @ _root(S)
     found = np.empty((len(y), K))
     for part in parts(len(y), 6 * K * K):
         sample = np.arange(part.start, part.stop) // each
         problems = _Proximal(root[sample], log_P[sample], y[part])
         found[part] = _solved(problems, tolerance)
     return found.reshape(N, each, K)
+
+
+def _root(S: Array) -> Array:
+    """L (N, C, C) with L L' = S, round-off aside."""
+    jitter = 1e-14 * np.trace(S, axis1=1, axis2=2)[:, None, None] + 1e-300
+    try:
+        root: Array = np.linalg.cholesky(S + jitter * np.eye(S.shape[1]))
+    except np.linalg.LinAlgError:  # a direction of nearly no leverage, whose round-off is negative
+        values, vectors = np.linalg.eigh(S)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    return root
 
 
 def _solved(problems: _Proximal, tolerance: float) -> Array:
