@@ -4,10 +4,14 @@
 utility        a candidate costs           believe it
 =============  ==========================  ===================================================
 ``influence``  one product with v          ranks at low leverage (kappa < 0.05); overstates
-``implicit``   K proximal problems         ranks and values while kappa < about 1
-``lookahead``  those, and the goal anew    the same or better, for any goal
+``implicit``   K proximal problems         ranks and values while kappa < about 1; with many
+                                           features ranks far beyond
+``lookahead``  those, and the goal anew    as implicit and, where kappa is larger, better, for any
+                                           goal; not of a dev goal on classes that are far apart
 ``retrain``    K exact refits              always
 =============  ==========================  ===================================================
+
+Where all of a pool would take more than a minute, the best by influence are looked at again.
 """
 
 from __future__ import annotations

@@ -70,8 +70,12 @@ def effective_curvature(
 
     ``curvature`` gives its `contrasted` Hessians (n, C, C) for a slice of the reference.
     """
-    folded = -third_derivative(expansion, expansion.times_B(t[None])[0])
-    labelled = (expansion.X[:, :-1], folded.__getitem__)
+    v = expansion.times_B(t[None])[0]
+
+    def folded(part: slice) -> Array:
+        return -third_derivative(expansion, v, part)
+
+    labelled = (expansion.X[:, :-1], folded)
     return SampleSum(((X, curvature), labelled), expansion.Q.shape[1])
 
 
@@ -80,14 +84,14 @@ def contrasted(logit_hessian: Floats, Q: Array) -> Array:
     return Q.T @ (logit_hessian.astype(np.float64, copy=False) @ Q)
 
 
-def third_derivative(expansion: Expansion, v: Array) -> Array:
+def third_derivative(expansion: Expansion, v: Array, part: slice = slice(None)) -> Array:
     """T_F, the derivative of the labelled set's Hessian along v (m,): v'F'''[d, d] = d'T_F d.
 
     sum_i Gamma_i (x) x_i x_i', Gamma (n, C, C) the derivative of diag p - p p' along the change of
-    logits s; this is Gamma.
+    logits s; this is Gamma, of a slice of the samples.
     """
-    P, Q = np.exp(expansion.log_P), expansion.Q
-    s = (expansion.X @ v.reshape(-1, expansion.X.shape[1]).T) @ Q.T
+    P, Q, X = np.exp(expansion.log_P[part]), expansion.Q, expansion.X[part]
+    s = (X @ v.reshape(-1, X.shape[1]).T) @ Q.T
     change = P * (s - (P * s).sum(axis=1, keepdims=True))
     cross = (change @ Q)[:, :, None] * (P @ Q)[:, None, :]
     gamma = np.einsum("ka,nk,kb->nab", Q, change, Q, optimize=True)
@@ -177,11 +181,31 @@ def proximal_residual(
     N, K = log_P.shape
     y = np.tile(np.arange(K), N) if labels is None else labels.ravel()
     each = len(y) // N  # problems of a sample
+    root = Q @ _root(S)
+    found = np.empty((len(y), K))
+    for part in parts(len(y), 6 * K * K):
+        sample = np.arange(part.start, part.stop) // each
+        problems = _Proximal(root[sample], log_P[sample], y[part])
+        found[part] = _solved(problems, tolerance)
+    return found.reshape(N, each, K)
+
+
+def _root(S: Array) -> Array:
+    """L (N, C, C) with L L' = S, round-off aside."""
     jitter = 1e-14 * np.trace(S, axis1=1, axis2=2)[:, None, None] + 1e-300
-    root = Q @ np.linalg.cholesky(S + jitter * np.eye(K - 1))
-    problems = _Proximal(np.repeat(root, each, axis=0), np.repeat(log_P, each, axis=0), y)
-    here = problems.at(np.zeros((len(y), K - 1)))
-    found, rows = np.empty((len(y), K)), np.arange(len(y))
+    try:
+        root: Array = np.linalg.cholesky(S + jitter * np.eye(S.shape[1]))
+    except np.linalg.LinAlgError:  # a direction of nearly no leverage, whose round-off is negative
+        values, vectors = np.linalg.eigh(S)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    return root
+
+
+def _solved(problems: _Proximal, tolerance: float) -> Array:
+    """softmax - e_y (T, K) at the solutions."""
+    T, K, C = problems.L.shape
+    here = problems.at(np.zeros((T, C)))
+    found, rows = np.empty((T, K)), np.arange(T)
     for _ in range(MAX_ITER):
         gradient = problems.gradient(here)
         left = np.abs(gradient).max(axis=1) > tolerance
@@ -190,7 +214,7 @@ def proximal_residual(
             rows, gradient = rows[left], gradient[left]
             problems, here = problems.only(left), here.only(left)
         if len(rows) == 0:
-            return found.reshape(N, each, K)
+            return found
         here = problems.newton(here, gradient)
     raise NotConverged(f"proximal step: {len(rows)} problems open after {MAX_ITER} steps")
 

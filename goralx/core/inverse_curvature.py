@@ -50,8 +50,7 @@ def inverse_curvature(Q: Array, X: Array, P: Array, decay: Array) -> InverseCurv
 def by_matrix(n: int, q: int, K: int) -> bool:
     """Whether one matrix is cheaper than class blocks, of n samples in q coordinates.
 
-    By what a candidate's leverage costs. Measured, from 2 to 100 classes: the two cost the same
-    where this says so, to a factor of two.
+    By what a candidate's leverage costs, in floating-point operations.
     """
     m = (K - 1) * q
     return m <= SMALL or 2 * m * m <= K * (2 * q * q + 2 * n * q + n * n)

@@ -150,5 +150,10 @@ def sandwich(expansion: Expansion, T: SampleSum, n_candidates: int) -> Sandwich:
 def unit_steps(expansion: Expansion, X: NDArray[np.floating]) -> Array:
     """B U of every row of X (N, d): (N, C, C, D), C directions and in each C rows of contrasts."""
     rows, C = with_constant(X), expansion.Q.shape[1]
+    memory.ensure(
+        24 * len(rows) * C * C * rows.shape[1],
+        f"how {C + 1} classes and {rows.shape[1]} coordinates move with a candidate",
+        "use utility=influence, or fewer classes",
+    )
     pulls = np.eye(C)[None, :, :, None] * rows[:, None, None, :]
     return expansion.B.times(pulls.reshape(-1, C, rows.shape[1])).reshape(pulls.shape)

@@ -35,7 +35,7 @@ __all__ = [
 
 _SOLVED = 1e-8  # relative error of `SoftmaxFit.solve`
 _AT_HAND = 300  # parameters up to which the leverages of a few samples are worked out by the way
-_SPAN = 300  # coefficients of one retraining problem up to which a batch of them is cheaper
+_SPAN = 600  # coefficients of a retraining problem up to which one small system each is cheaper
 
 
 @dataclass(frozen=True)
@@ -151,12 +151,12 @@ class SoftmaxFit(Predictor):
     ) -> Array:
         """Exact change of phi (T, m) as X_new[t] (b, d) with labels y_new[t] (b,) join, for each t.
 
-        X_new (1, b, d) are the same samples in every problem. By one small system for each in the
-        span of the samples while that is small, else by `refits`; to a gradient of 1e-10.
+        X_new (1, b, d) are the same samples in every problem. By one small system for each where
+        there are more features than coefficients, else by `refits`; to a gradient of 1e-10.
         """
         objective, n, b = self.objective, self.n_labelled, y_new.shape[1]
         n_shares = b if regime == "fixed_lambda" else 0
-        if (n + b) * (self.n_classes - 1) <= _SPAN:
+        if (n + b) * (self.n_classes - 1) <= min(_SPAN, objective.X.shape[1]):
             phi = objective.phi(self.theta)
             return retraining.retrained(objective, phi, X_new, y_new, n_shares=n_shares)
         penalty = (n + n_shares) * objective.decay

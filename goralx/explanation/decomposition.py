@@ -23,7 +23,7 @@ from goralx.contracts import (
     Reference,
     UtilityEstimator,
 )
-from goralx.core import Expansion, implicit, in_double, influence, unit_steps, with_constant
+from goralx.core import Expansion, implicit, in_double, influence, parts, unit_steps, with_constant
 from goralx.data import Array, Features, Rows
 from goralx.errors import Incompatible
 
@@ -110,25 +110,37 @@ def _second_order(
     _, G = goal.value_and_logit_gradient(*seen)
     hessian = goal.logit_hessian(*seen)
     share = 1.0 / len(reference.X) if goal.reduction == "mean" else 1.0
-    rows, P = with_constant(reference.X), np.exp(expansion.log_P)
-    bent = np.empty_like(steps)
-    for i, y, s in _moves(expansion, expansion.X, steps):
-        s = s - (P * s).sum(axis=1, keepdims=True)
-        third = P * (s * s - (P * s * s).sum(axis=1, keepdims=True))
-        w = (third @ expansion.Q).T @ expansion.X
-        bent[i, y] = steps[i, y] - 0.5 * expansion.times_B(w.reshape(1, -1))[0]
+    rows, P, Q = with_constant(reference.X), np.exp(expansion.log_P), expansion.Q
+    K = steps.shape[1]
     found = np.empty((*steps.shape[:2], len(rows)))
-    for i, y, dz in _moves(expansion, rows, bent):
-        found[i, y] = (G * dz).sum(axis=1)
-    for i, y, dz in _moves(expansion, rows, steps):
-        curved = 0.5 * np.einsum("uk,ukl,ul->u", dz, hessian, dz, optimize=True)
-        if own is not None:
-            u = own[i]
-            one, X = seen[0][u : u + 1], reference.X[u : u + 1]
-            change = goal.shares(log_softmax(one + dz[u], axis=1), X, None)
-            curved[u] = share * (change - goal.shares(one, X, None))[0] - G[u] @ dz[u]
-        found[i, y] += curved
+    for i, each in enumerate(steps):
+        s = _logit_moves(expansion.X, each, Q)
+        s -= np.einsum("nk,nyk->ny", P, s)[..., None]
+        third = P[:, None] * (s * s - np.einsum("nk,nyk->ny", P, s * s)[..., None])
+        w = (third @ Q).transpose(1, 2, 0) @ expansion.X
+        bent = each - 0.5 * expansion.times_B(w.reshape(K, -1))
+        for part in parts(len(rows), 3 * K * K):
+            dz = _logit_moves(rows[part], each, Q)
+            linear = np.einsum("uk,uyk->yu", G[part], _logit_moves(rows[part], bent, Q))
+            found[i, :, part] = linear + 0.5 * ((dz @ hessian[part]) * dz).sum(axis=2).T
+        if own is None:
+            continue
+        u = own[i]
+        one, x = seen[0][u : u + 1], reference.X[u : u + 1]
+        dz = _logit_moves(rows[u : u + 1], each, Q)[0]
+        linear = (_logit_moves(rows[u : u + 1], bent, Q)[0] - dz) @ G[u]
+        for y in range(K):
+            after = goal.shares(log_softmax(one + dz[y], axis=1), x, None)
+            change = share * (after - goal.shares(one, x, None))[0]
+            found[i, y, u] = linear[y] + change
     return found
+
+
+def _logit_moves(rows: Array, steps: Array, Q: Array) -> Array:
+    """Of rows (M, D), after steps (K, m): (M, K, K), labels first."""
+    contrasts = rows @ steps.reshape(-1, rows.shape[1]).T
+    moves: Array = contrasts.reshape(len(rows), len(steps), -1) @ Q.T
+    return moves
 
 
 def _exact(expansion: Expansion, goal: PredictionGoal, reference: Reference, steps: Array) -> Array:

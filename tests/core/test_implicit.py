@@ -98,6 +98,16 @@ def test_residuals_sum_to_zero_and_are_bounded_however_large_the_leverage(K):
             assert residual == pytest.approx(first, abs=1e-12)
 
 
+def test_leverages_may_be_off_by_their_round_off(K):
+    rng = np.random.default_rng(2)
+    log_P, root = softmax.log_softmax(rng.normal(size=(5, K))), rng.normal(size=(5, K - 1, K - 1))
+    root[:, :, 0] = 0.0  # singular
+    S, Q = root @ root.transpose(0, 2, 1), softmax.contrasts(K)
+    off = S - 1e-11 * np.eye(K - 1)
+    truth = implicit.proximal_residual(log_P, S, Q)
+    assert implicit.proximal_residual(log_P, off, Q) == pytest.approx(truth, abs=1e-8)
+
+
 def test_no_proximal_problem_is_jumped_across_for_ever(monkeypatch):
     """Here steps that lower the objective a little land on either side of the optimum in turn."""
     monkeypatch.setattr(implicit, "MAX_ITER", NEWTON)
