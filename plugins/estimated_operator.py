@@ -48,7 +48,7 @@ class Estimated(goralx.LabelOperator):
     def beliefs(self, candidates: Candidates) -> Array:
         K, seed = candidates.model.n_classes, candidates.random_state
         labelled = candidates.labelled
-        P = self._predicted(labelled, candidates.X, K, seed)
+        P = self._predicted(labelled, candidates.X[:], K, seed)
         if self.calibration != "none" and len(labelled) > 1:
             left_out = self._left_out(labelled, K, seed)
             if self.calibration == "temperature":
@@ -67,7 +67,7 @@ class Estimated(goralx.LabelOperator):
         with warnings.catch_warnings():  # few labels of many classes are no regression target
             warnings.filterwarnings("ignore", "The number of unique classes")
             model.fit(labelled.X, labelled.y)
-        P = np.zeros((len(X), K))
+        P = np.zeros((X.shape[0], K))
         P[:, model.classes_] = model.predict_proba(X)
         return self._mixed(P)
 

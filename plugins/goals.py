@@ -13,7 +13,7 @@ import numpy as np
 
 import goralx
 from goralx import Array, Features, Labels
-from goralx.core import blocks
+from goralx.core import blocks, squares
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class NegativeFisherInformation(goralx.LogitGoal):
 
     def _squares(self, X: Features) -> Array:
         """|x|^2 (M,), with the intercept's constant or without."""
-        return np.vecdot(X, X) + float(self.include_intercept)  # twice as fast as einsum
+        return squares(X) + float(self.include_intercept)
 
 
 def fisher_information(P: Array) -> Array:

@@ -40,6 +40,7 @@ from goralx import (
 from goralx.core import (
     Expansion,
     Levered,
+    appended,
     cost,
     implicit,
     in_double,
@@ -243,7 +244,8 @@ class Retrain(_Remeasured):
 
     def changes(self, candidates: Candidates, *, regime: str) -> Array:
         N, K = candidates.log_P.shape
-        X, y = np.repeat(candidates.X, K, axis=0)[:, None, :], np.tile(np.arange(K), N)[:, None]
+        X = np.repeat(with_constant(candidates.X)[:, None, :-1], K, axis=0)
+        y = np.tile(np.arange(K), N)[:, None]
         return candidates.model.retrained(X, y, regime).reshape(N, K, -1)
 
 
@@ -293,16 +295,16 @@ def goal_changes(
     ``dtype`` is the precision of the changes of the logits; the logits are in double, before as
     after, so that what single precision made of them cancels.
     """
-    rows = with_constant(reference.X).astype(dtype, copy=False)
+    rows = appended(reference.X).astype(dtype, copy=False)
     log_P = in_double(reference.log_P)
     n, K, m = changes.shape
     C = expansion.Q.shape[1]
     before = goal.value(log_P, reference.X, reference.y)
     flat = changes.reshape(n * K * C, m // C).astype(dtype, copy=False)
     tau = np.empty(n * K)
-    for part in parts(n * K, C * len(rows)):
+    for part in parts(n * K, C * rows.shape[0]):
         moved = flat[part.start * C : part.stop * C] @ rows.T  # one product for many models
-        for t, contrasts in enumerate(moved.reshape(-1, C, len(rows)), start=part.start):
+        for t, contrasts in enumerate(moved.reshape(-1, C, rows.shape[0]), start=part.start):
             after = log_softmax(log_P + (expansion.Q @ contrasts).T)
             tau[t] = goal.value(after, reference.X, reference.y)
     return tau.reshape(n, K) - before
@@ -348,7 +350,7 @@ def drawn_kappa(candidates: Candidates, size: int) -> Array | None:
     drawn = np.sort(rng.choice(len(candidates), size=size, replace=False, shuffle=False))
     kappa = np.full(len(candidates), np.nan)
     with suppress(goralx.GoralxError, ArithmeticError, MemoryError, np.linalg.LinAlgError):
-        X = np.asarray(candidates.subset(drawn).X)
+        X = with_constant(candidates.subset(drawn).X)[:, :-1]
         levered = model.leverage(X)
         if levered is None:
             return kappa

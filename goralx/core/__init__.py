@@ -42,7 +42,8 @@ from . import cost, implicit, influence, softmax_regression
 from .curvature import fisher, parts, quadratic_form, weighted_gram, with_constant
 from .expansion import Expansion, Levered
 from .linear_solve import Array, NotConverged, Solution
-from .predictions import Floats, blocks, in_double, log_softmax
+from .objective import appended
+from .predictions import Floats, blocks, in_double, log_softmax, squares
 from .retraining import predictions as predictions_after
 from .second_order import Probes, SampleSum, Sandwich, sandwich, unit_steps
 from .softmax_regression import SoftmaxFit
@@ -58,6 +59,7 @@ __all__ = [
     "Sandwich",
     "SoftmaxFit",
     "Solution",
+    "appended",
     "blocks",
     "cost",
     "fisher",
@@ -70,6 +72,7 @@ __all__ = [
     "quadratic_form",
     "sandwich",
     "softmax_regression",
+    "squares",
     "unit_steps",
     "weighted_gram",
     "with_constant",

@@ -6,7 +6,7 @@ For a sample x, U = I (x) x maps phi (m,), m = (K-1) D, to its K-1 logit contras
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,8 @@ class InverseCurvature(Protocol):
 
 def with_constant(X: NDArray[np.floating]) -> Array:
     """X (N, d), dense or sparse, with the constant 1 as last column: (N, D), dense, float64."""
-    dense = cast(Any, X).toarray() if issparse(X) else X
+    taken: Any = X if issparse(X) else X[:]
+    dense = taken.toarray() if issparse(taken) else taken
     return np.column_stack([np.asarray(dense, dtype=np.float64), np.ones(X.shape[0])])
 
 

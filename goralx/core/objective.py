@@ -52,7 +52,8 @@ class Objective:
 
         Sparse features stay sparse.
         """
-        return cls(with_constant(X), np.asarray(y, np.int64), n_classes, l2, penalize_intercept)
+        rows = appended(X if issparse(X) else np.asarray(X))
+        return cls(rows, np.asarray(y, np.int64), n_classes, l2, penalize_intercept)
 
     @cached_property
     def dense(self) -> Array:
@@ -285,8 +286,9 @@ class Point:
         return math.sqrt(2.0 * self.objective.penalty(self.phi))
 
 
-def with_constant(X: Any) -> Any:
+def appended(X: Any) -> Any:
     """Features (n, d) with the constant 1 as last column: (n, D), float64, dense or CSR."""
+    X = X if issparse(X) else X[:]
     if issparse(X):
         ones = csr_array(np.ones((X.shape[0], 1)))
         return csr_array(hstack([csr_array(X, dtype=np.float64), ones], format="csr"))

@@ -21,7 +21,7 @@ from .dual_newton import Problems
 from .expansion import Expansion
 from .linear_solve import Array
 from .link import Link, log_softmax
-from .objective import Objective
+from .objective import Objective, appended
 from .predictions import Floats
 from .span import Span
 
@@ -145,9 +145,10 @@ class _Labelled:
 
 def predictions(expansion: Expansion, X: Floats, log_P: Floats, changes: Array) -> Iterator[Array]:
     """log P (M, K) of X (M, d) after each change (T, m) of phi, from log_P (M, K) before it."""
-    rows, C = with_constant(X), expansion.Q.shape[1]
-    for part in parts(len(changes), 2 * len(rows) * (C + 1)):
+    rows, C = appended(X), expansion.Q.shape[1]
+    M = rows.shape[0]
+    for part in parts(len(changes), 2 * M * (C + 1)):
         each = changes[part]
         moved = each.reshape(len(each) * C, -1) @ rows.T  # one product for many models
-        contrasts = moved.reshape(len(each), C, len(rows)).transpose(0, 2, 1)
+        contrasts = moved.reshape(len(each), C, M).transpose(0, 2, 1)
         yield from log_softmax(log_P + contrasts @ expansion.Q.T)

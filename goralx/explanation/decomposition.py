@@ -10,7 +10,7 @@ up to its utilities.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from scipy.special import log_softmax
@@ -23,7 +23,7 @@ from goralx.contracts import (
     Reference,
     UtilityEstimator,
 )
-from goralx.core import Expansion, implicit, in_double, influence, parts, unit_steps, with_constant
+from goralx.core import Expansion, appended, implicit, in_double, influence, parts, unit_steps
 from goralx.data import Array, Features, Rows
 from goralx.errors import Incompatible
 
@@ -80,7 +80,7 @@ def _first_order(
         for y in range(K):
             gradient = model.pullback(x, P - np.eye(K)[[y]]) + share
             d = influence.direction(model.solve(gradient).x, model.n_labelled)
-            found[i, y] = (G * model.pushforward(reference.X, d)).sum(axis=1)
+            found[i, y] = (G * model.pushforward(reference.X[:], d)).sum(axis=1)
     return found
 
 
@@ -91,7 +91,7 @@ def _proximal_steps(expansion: Expansion, X: Features, residual: Array) -> Array
     return steps
 
 
-def _moves(expansion: Expansion, rows: Array, steps: Array) -> Iterator[tuple[int, int, Array]]:
+def _moves(expansion: Expansion, rows: Any, steps: Array) -> Iterator[tuple[int, int, Array]]:
     """Each candidate, label, and the logit moves (M, K) of rows (M, D)."""
     for i, y in np.ndindex(*steps.shape[:2]):
         yield i, y, (rows @ steps[i, y].reshape(-1, rows.shape[1]).T) @ expansion.Q.T
@@ -110,16 +110,16 @@ def _second_order(
     _, G = goal.value_and_logit_gradient(*seen)
     hessian = goal.logit_hessian(*seen)
     share = 1.0 / len(reference.X) if goal.reduction == "mean" else 1.0
-    rows, P, Q = with_constant(reference.X), np.exp(expansion.log_P), expansion.Q
+    rows, P, Q = appended(reference.X), np.exp(expansion.log_P), expansion.Q
     K = steps.shape[1]
-    found = np.empty((*steps.shape[:2], len(rows)))
+    found = np.empty((*steps.shape[:2], len(reference.X)))
     for i, each in enumerate(steps):
         s = _logit_moves(expansion.X, each, Q)
         s -= np.einsum("nk,nyk->ny", P, s)[..., None]
         third = P[:, None] * (s * s - np.einsum("nk,nyk->ny", P, s * s)[..., None])
         w = (third @ Q).transpose(1, 2, 0) @ expansion.X
         bent = each - 0.5 * expansion.times_B(w.reshape(K, -1))
-        for part in parts(len(rows), 3 * K * K):
+        for part in parts(len(reference.X), 3 * K * K):
             dz = _logit_moves(rows[part], each, Q)
             linear = np.einsum("uk,uyk->yu", G[part], _logit_moves(rows[part], bent, Q))
             found[i, :, part] = linear + 0.5 * ((dz @ hessian[part]) * dz).sum(axis=2).T
@@ -136,17 +136,17 @@ def _second_order(
     return found
 
 
-def _logit_moves(rows: Array, steps: Array, Q: Array) -> Array:
+def _logit_moves(rows: Any, steps: Array, Q: Array) -> Array:
     """Of rows (M, D), after steps (K, m): (M, K, K), labels first."""
     contrasts = rows @ steps.reshape(-1, rows.shape[1]).T
-    moves: Array = contrasts.reshape(len(rows), len(steps), -1) @ Q.T
+    moves: Array = contrasts.reshape(rows.shape[0], len(steps), -1) @ Q.T
     return moves
 
 
 def _exact(expansion: Expansion, goal: PredictionGoal, reference: Reference, steps: Array) -> Array:
     """What each reference sample contributes to tau(phi + d), less what it does to tau(phi)."""
-    rows, log_P = with_constant(reference.X), in_double(reference.log_P)
-    found = np.empty((*steps.shape[:2], len(rows)))
+    rows, log_P = appended(reference.X), in_double(reference.log_P)
+    found = np.empty((*steps.shape[:2], len(reference.X)))
     before = goal.value(log_P, reference.X, reference.y)
     own = None if isinstance(goal, LogitGoal) else _own_values(goal, log_P, reference)
     for i, y, dz in _moves(expansion, rows, steps):

@@ -76,7 +76,7 @@ class Options:
         check_integer("random_state", self.random_state, 0)
         labels = take_labels(y_labelled, len(X), "labelled")
         classes = classes_of(labels)
-        labelled = Labelled(X, np.searchsorted(classes, labels))
+        labelled = Labelled(X[:], np.searchsorted(classes, labels))
         dev = take_dev(self.X_dev, self.y_dev, classes)
         for name, other in (("X_pool", pool_X), *([("X_dev", dev.X)] if dev else [])):
             if other.shape[1] != X.shape[1]:
