@@ -95,7 +95,7 @@ class NegativeFisherInformation(goralx.LogitGoal):
         for part in blocks(*log_P.shape):
             P, slope = np.exp(log_P[part]), gradient[part]
             nu = np.einsum("nk,nk->n", P, P)
-            scale = self._squares(X[part]) / len(X)
+            scale = self._squares(X[part]) / X.shape[0]
             total += float(scale @ (nu - 1.0))
             np.subtract(P, nu[:, None], out=slope)
             slope *= P
@@ -114,7 +114,7 @@ class NegativeFisherInformation(goralx.LogitGoal):
         hessian = 3.0 * (nu * P)[:, :, None] * P[:, None, :]
         hessian -= 2.0 * (cross + cross.transpose(0, 2, 1))
         hessian = add_to_diagonal(hessian, P * (2.0 * P - nu))
-        return (2.0 / len(X)) * norm[:, None, None] * hessian
+        return (2.0 / X.shape[0]) * norm[:, None, None] * hessian
 
     def _squares(self, X: Features) -> Array:
         """|x|^2 (M,), with the intercept's constant or without."""
