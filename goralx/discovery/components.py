@@ -41,10 +41,13 @@ class Component:
 
     @property
     def fields(self) -> list[Field[Any]]:
-        """What can be set: its own fields first, then those it shares with its kin."""
-        own = vars(self.cls).get("__annotations__", {})
-        settable = [f for f in fields(self.cls) if f.init]
-        return sorted(settable, key=lambda f: f.name not in own)
+        """What can be set: its own fields first, then those it shares, near kin before far."""
+
+        def owner(f: Field[Any]) -> int:
+            kin = [vars(cls).get("__annotations__", {}) for cls in self.cls.__mro__]
+            return max(i for i, annotated in enumerate(kin) if f.name in annotated)
+
+        return sorted((f for f in fields(self.cls) if f.init), key=owner)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """The contracts of goralx as named checks, for your own plugin's tests.
 
+In comes a component, a class or an object; out comes nothing, or an error that names each check
+that fails. Plugin authors ask, and our own tests.
+
     def test_gini():
         goralx.testing.check_goal(NegativeGini)
 

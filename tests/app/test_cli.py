@@ -162,7 +162,7 @@ def test_a_sweep_may_have_a_folder_of_its_own(here, capsys):
 
 
 def test_a_sweep_ends_with_the_worst_of_its_jobs(here, capsys, monkeypatch):
-    monkeypatch.setattr(runner, "run", breaking(NotConverged("no convergence"), at_seed=1))
+    monkeypatch.setattr(runner, "run", breaking(ZeroDivisionError("no convergence"), at_seed=1))
     done = call(capsys, "-m", *QUIET, "seed=0,1,2")
     assert done.status == 1 and "sweep: 2 finished, 0 refused, 1 failed" in done.out
     assert "job 1" in done.errors[0] and "no convergence" in done.errors[0]
@@ -201,7 +201,7 @@ def test_the_baselines_are_a_sweep_without_m(here, capsys):
 @pytest.mark.parametrize(
     "error, status, says",
     [
-        (NotConverged("stuck at 1e-3"), 1, "stuck at 1e-3"),
+        (NotConverged("stuck at 1e-3"), 2, "stuck at 1e-3"),
         (ZeroDivisionError("a / 0"), 1, "ZeroDivisionError: a / 0"),
         (configuration.GoralxError("mend it"), 2, "mend it"),
         (cli.RunFailed("broken"), 1, "broken"),

@@ -51,7 +51,7 @@ def test_every_file_lists_and_explains_every_option(component):
     assert lines[0].startswith("# ")
     listed = yaml.safe_load("\n".join(lines))
     listed.pop("defaults")
-    assert list(listed) == [f.name for f in dataclasses.fields(component.cls) if f.init]
+    assert list(listed) == [f.name for f in component.fields]
 
 
 def test_every_file_is_of_a_component():

@@ -38,7 +38,7 @@ VARIANTS = {
 """Options beside the defaults, for components whose formulae branch on them."""
 
 IN_GORALX_DATA = {"letter", "rt_polarity"}
-OF_THE_USER = {"csv", "npy", "npz", "openml"}
+OF_THE_USER = {"csv", "npy", "npz", "openml", "svmlight"}
 
 
 def registered():
