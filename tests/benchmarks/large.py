@@ -190,7 +190,7 @@ def of_a_kind(d: int, K: int, sizes: tuple[int, ...], repeats: int) -> list[dict
 def rows(smoke: bool) -> list[Row]:
     """Time a sample on disk against the same in memory."""
     made, base = [], dict[str, Any]()
-    for row in scaled(smoke, 3):
+    for row in scaled(smoke, 1 if smoke else 2):
         each = 1e6 * row["passes+select"] / row["size"]
         if row["where"] == "memory":
             base = {**row, "each": each}
