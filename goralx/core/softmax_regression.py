@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BadInput
-from . import refits, retraining
+from . import cost, refits, retraining
 from .contrasts import contrasts
 from .coordinates import Coordinates
 from .curvature import quadratic_form
@@ -34,7 +34,7 @@ __all__ = [
 ]  # fmt: skip
 
 _SOLVED = 1e-8  # relative error of `SoftmaxFit.solve`
-_AT_HAND = 300  # parameters up to which the leverages of a few samples are worked out by the way
+_BY_THE_WAY = 3e8  # operations of an inverse that is made for the leverages of a few samples
 _SPAN = 600  # coefficients of a retraining problem up to which one small system each is cheaper
 
 
@@ -131,7 +131,7 @@ class SoftmaxFit(Predictor):
         if kept is not None:
             shift = 0.0 if centre is None else centre
             return quadratic_form(X - shift, kept.apply.inverse) / kept.rows, Q
-        if self.objective.size <= _AT_HAND:
+        if cost.inverse(self.n_labelled, self.objective.X.shape[1], self.n_classes) <= _BY_THE_WAY:
             return self.expansion("fixed_C").leverage(X), Q
         return None
 

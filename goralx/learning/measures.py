@@ -30,7 +30,7 @@ def utility_metrics(utility: Array | None, scores: Scores | None) -> dict[str, f
     }
     nothing = float("nan")
     kappa = [nothing] * len(TRUST_QUANTILES)
-    if scores is not None and scores.trust is not None:
+    if scores is not None and scores.trust is not None and not np.isnan(scores.trust).all():
         kappa = np.nanquantile(scores.trust, TRUST_QUANTILES).tolist()
     return {
         **named,

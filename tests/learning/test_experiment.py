@@ -583,3 +583,14 @@ def test_two_classes_and_a_float32_pool():
         rounds, again = run(data, **options), run(single, **options)
         assert [r.queried.tolist() for r in rounds] == [r.queried.tolist() for r in again]
     assert build("goal", "ent").reference == "pool"
+
+
+def test_a_round_of_which_no_kappa_is_known_warns_of_nothing():
+    from goralx.learning.measures import utility_metrics
+
+    utility = np.array([1.0, 2.0])
+    scores = goralx.Scores(np.zeros((2, 2)), utility, 0.0, np.arange(2), np.full(2, np.nan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = utility_metrics(utility, scores)
+    assert np.isnan(found["trust/kappa_q050"]) and found["utility/q100"] == 2.0
