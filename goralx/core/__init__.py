@@ -7,9 +7,11 @@ Read in this order: ``predictions``, ``contrasts`` and ``objective`` (the model,
 ``coordinates`` and ``newton`` (its fit), ``linear_solve`` (H^-1 g) and ``road``, which chooses what
 that leans on (``preconditioner``, ``woodbury``, ``explicit_inverse``), ``softmax_regression`` (the
 fitted model that utilities ask),
-``influence`` (what a label would be worth, Eqs 2-3); then beyond first order: ``curvature``,
-``implicit``, ``retraining`` with ``link``, ``span`` and ``dual_newton``, and ``fantasy`` (a model
-with one more sample).
+``influence`` (what a label would be worth, Eqs 2-3). Then beyond first order: ``curvature`` and
+``expansion``, ``inverse_curvature``, which chooses among ``dense_inverse``, ``class_blocks``,
+``span`` and ``low_rank``; ``implicit`` and ``second_order``; ``retraining`` with ``link`` and
+``dual_newton`` or, where these are too large, ``refits``; ``fantasy`` (a model with one more
+sample). ``cost`` says what each will take before it starts, ``memory`` whether it is there.
 
 Notation, the same in every module:
 

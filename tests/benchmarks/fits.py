@@ -1,9 +1,4 @@
-"""3. The fit, to a relative error of 1e-8 over the growing labelled set, and exact retraining.
-
-And the first query at sizes where no matrix of parameters by parameters fits: fit, slope, solve and
-utilities of the whole pool, against scikit-learn's fit (to its default tolerance) and its
-predictions of the pool, on overlapping clusters.
-"""
+"""3. The fit, to a relative error of 1e-8 over the growing labelled set, and exact retraining."""
 
 from __future__ import annotations
 
@@ -12,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-import goralx
 from goralx import Labelled
 from goralx.discovery import registry
 
@@ -21,11 +15,6 @@ from .problems import Sized, letter, rt_polarity
 
 TARGETS = {"letter": 1 / 3, "rt_polarity": 1 / 5}
 RETRAINED = {20: 200.0, 384: 30.0, 768: 30.0}
-SIZES = (  # pool, features, classes, labels
-    (10_000, 768, 10, 100), (10_000, 768, 10, 300), (10_000, 768, 10, 1000),
-    (50_000, 768, 100, 1000), (20_000, 512, 1000, 2000), (1000, 7129, 3, 72),
-)  # fmt: skip
-SMOKE_SIZES = ((300, 40, 5, 30), (200, 300, 3, 20))
 LOOPED = 10  # candidates of the loop that are timed; it is the same work for each
 
 
@@ -79,38 +68,7 @@ def retraining(d: int, candidates: int) -> tuple[float, float]:
     return seconds["ours"], seconds["loop"] * candidates / LOOPED
 
 
-def clusters(N: int, d: int, K: int, n: int) -> tuple[NDArray[np.floating], ...]:
-    """X (n, d), y (n,) and a pool (N, d) in single precision: K clusters, three spreads apart."""
-    rng = np.random.default_rng(0)
-    centres = 3.0 / np.sqrt(d) * rng.normal(size=(K, d))
-    y = np.append(np.arange(K), rng.integers(0, K, size=n - K))
-    X = centres[y] + rng.normal(size=(n, d))
-    pool = centres[rng.integers(0, K, size=N)] + rng.normal(size=(N, d))
-    return X.astype(np.float32), y, pool.astype(np.float32)
-
-
-def cold(N: int, d: int, K: int, n: int) -> Row:
-    """One query without a past."""
-    from sklearn.linear_model import LogisticRegression
-
-    X, y, pool = clusters(N, d, K, n)
-
-    def query() -> None:
-        goralx.query(X, y, pool, batch_size=10, goal="ent", operator="max", C=1.0)
-
-    def theirs() -> None:
-        LogisticRegression(max_iter=1000).fit(X, y).predict_proba(pool)
-
-    seconds = alternately({"query": query, "theirs": theirs}, 3)
-    return Row(
-        3, f"cold query, {N:,} x {d}, {K} classes, {n} labels", seconds["query"],
-        "scikit-learn's fit and predict_proba", seconds["theirs"], 4.0, peak_mb=peak(query),
-    )  # fmt: skip
-
-
 def rows(smoke: bool) -> Iterator[Row]:
-    for size in SMOKE_SIZES if smoke else SIZES:
-        yield cold(*size)
     yield compared("letter", letter(smoke))
     yield compared("rt_polarity", rt_polarity(smoke))
     candidates = 20 if smoke else 500
