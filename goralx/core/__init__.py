@@ -3,15 +3,13 @@
 In come arrays; out go fits, utilities, leverages, retrained parameters. Knows no plugin, no
 configuration and no file, and asks nobody; whoever has a formula to work out asks here.
 
-Read in this order: ``predictions``, ``contrasts`` and ``objective`` (the model, Eqs 6-7),
-``coordinates`` and ``newton`` (its fit), ``linear_solve`` (H^-1 g) and ``road``, which chooses what
-that leans on (``preconditioner``, ``woodbury``, ``explicit_inverse``), ``softmax_regression`` (the
-fitted model that utilities ask),
-``influence`` (what a label would be worth, Eqs 2-3). Then beyond first order: ``curvature`` and
-``expansion``, ``inverse_curvature``, which chooses among ``dense_inverse``, ``class_blocks``,
-``span`` and ``low_rank``; ``implicit`` and ``second_order``; ``retraining`` with ``link`` and
-``dual_newton`` or, where these are too large, ``refits``; ``fantasy`` (a model with one more
-sample). ``cost`` says what each will take before it starts, ``memory`` whether it is there.
+Read in this order: ``predictions`` and ``linear_solve``; ``fit`` (``contrasts`` and ``objective``,
+Eqs 6-7; ``coordinates`` and ``newton``; ``road``, which chooses what that leans on);
+``softmax_regression`` (the fitted model, as utilities ask it) and ``influence`` (what a label would
+be worth, Eqs 2-3). Then beyond first order: ``inverse`` (``curvature``, and ``inverse_curvature``,
+which chooses the road to its inverse; what each costs) and ``beyond`` (``expansion``, ``implicit``
+and ``second_order``; ``retraining`` with ``dual_newton`` or, where these are too large, ``refits``;
+``fantasy``, a model with one more sample).
 
 Notation, the same in every module:
 
@@ -40,14 +38,16 @@ instead of two (its phi is the sigmoid's weight vector divided by the square roo
 why softmax regression at C is the sigmoid at 2C).
 """
 
-from . import cost, implicit, influence, softmax_regression
-from .curvature import fisher, parts, quadratic_form, weighted_gram, with_constant
-from .expansion import Expansion, Levered
+from . import influence, softmax_regression
+from .beyond import implicit
+from .beyond.expansion import Expansion, Levered
+from .beyond.retraining import predictions as predictions_after
+from .beyond.second_order import Probes, SampleSum, Sandwich, sandwich, unit_steps
+from .fit.objective import appended
+from .inverse import cost
+from .inverse.curvature import fisher, parts, quadratic_form, weighted_gram, with_constant
 from .linear_solve import Array, NotConverged, Solution
-from .objective import appended
 from .predictions import Floats, blocks, in_double, log_softmax, squares
-from .retraining import predictions as predictions_after
-from .second_order import Probes, SampleSum, Sandwich, sandwich, unit_steps
 from .softmax_regression import SoftmaxFit
 
 __all__ = [

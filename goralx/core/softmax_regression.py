@@ -14,19 +14,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BadInput
-from . import cost, refits, retraining
-from .contrasts import contrasts
-from .coordinates import Coordinates
-from .curvature import quadratic_form
-from .expansion import Expansion
-from .fantasy import Fantasy
-from .inverse_curvature import inverse_curvature
+from .beyond import refits, retraining
+from .beyond.expansion import Expansion
+from .beyond.fantasy import Fantasy
+from .fit.contrasts import contrasts
+from .fit.coordinates import Coordinates
+from .fit.newton import minimise, newton_step, relative_error
+from .fit.objective import Objective, Point
+from .fit.preconditioner import Preconditioner
+from .fit.road import LONG, Kept, Road, kept_over_fits
+from .inverse import cost
+from .inverse.curvature import quadratic_form
+from .inverse.inverse_curvature import inverse_curvature
 from .linear_solve import Array, Solution, refined
-from .newton import minimise, newton_step, relative_error
-from .objective import Objective, Point
-from .preconditioner import Preconditioner
 from .predictions import Predictor, log_proba, log_softmax, logits, pullback
-from .road import LONG, Kept, Road, kept_over_fits
 
 __all__ = [
     "Objective", "Predictor", "SoftmaxFit", "at_optimum", "contrasts", "fit", "log_proba",

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from goralx import Candidates, GoralxError, Reference
 from goralx.approximation import Study, draw, numbers
-from goralx.core.retraining import predictions
+from goralx.core.beyond.retraining import predictions
 from goralx.data import Labelled, streams
 from goralx.discovery import registry
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lu_factor, lu_solve
 
-from goralx.core.contrasts import contrasts
+from goralx.core.fit.contrasts import contrasts
 
 Long = np.longdouble
 

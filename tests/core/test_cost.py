@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from goralx.core import cost
+from goralx.core.inverse import cost
 
 SIZES = 5000, 300, 257, 10  # reference samples, labels, coordinates, classes
 

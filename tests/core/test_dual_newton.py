@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goralx.core import dual_newton
-from goralx.core.dual_newton import MAX_ITER, Problems, product, solved
+from goralx.core.beyond import dual_newton
+from goralx.core.beyond.dual_newton import MAX_ITER, Problems, product, solved
+from goralx.core.beyond.link import Link
+from goralx.core.fit.objective import contrasts
 from goralx.core.linear_solve import NotConverged
-from goralx.core.link import Link
-from goralx.core.objective import contrasts
 
 TOLERANCE = 1e-10
 

@@ -15,8 +15,9 @@ from scipy.special import log_softmax
 
 import goralx
 from goralx import Candidates, Reference, top_b
-from goralx.core import explicit_inverse, influence, linear_solve, predictions, road
+from goralx.core import influence, linear_solve, predictions
 from goralx.core import softmax_regression as softmax
+from goralx.core.fit import explicit_inverse, road
 from tests.benchmarks.problems import letter, rt_polarity
 from tests.problems import blobs, build, experiment, instance
 from tests.reference import relative, with_constant

@@ -7,9 +7,9 @@ import pytest
 from scipy import optimize
 
 from goralx import Candidates, Labelled, Reference
-from goralx.core import implicit
 from goralx.core import softmax_regression as softmax
-from goralx.core.curvature import weighted_gram
+from goralx.core.beyond import implicit
+from goralx.core.inverse.curvature import weighted_gram
 from tests.problems import blobs, build, matrix
 
 NEWTON = 12  # steps that no proximal problem needs

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goralx.core import inverse_curvature, memory
 from goralx.core import softmax_regression as softmax
-from goralx.core.class_blocks import ClassBlocks
-from goralx.core.curvature import fisher, quadratic_form, weighted_gram
-from goralx.core.dense_inverse import Dense
+from goralx.core.fit.objective import contrasts
+from goralx.core.inverse import inverse_curvature, memory
+from goralx.core.inverse.class_blocks import ClassBlocks
+from goralx.core.inverse.curvature import fisher, quadratic_form, weighted_gram
+from goralx.core.inverse.dense_inverse import Dense
+from goralx.core.inverse.span import Span
 from goralx.core.linear_solve import NotConverged
-from goralx.core.objective import contrasts
-from goralx.core.span import Span
 from goralx.errors import Incompatible
 from tests.problems import blobs
 

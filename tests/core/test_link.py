@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
 
-from goralx.core.link import Link, log_softmax
-from goralx.core.objective import contrasts
+from goralx.core.beyond.link import Link, log_softmax
+from goralx.core.fit.objective import contrasts
 
 
 @given(K=st.integers(2, 6), seed=st.integers(0, 10**6), scale=st.floats(0.01, 300.0))

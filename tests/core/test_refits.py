@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goralx.core import curvature, refits, retraining
 from goralx.core import softmax_regression as softmax
+from goralx.core.beyond import refits, retraining
+from goralx.core.inverse import curvature
 from goralx.core.linear_solve import NotConverged
 from tests.problems import Setting, blobs
 

@@ -9,8 +9,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from goralx.core import softmax_regression as softmax
-from goralx.core.dual_newton import Problems
-from goralx.core.retraining import predictions
+from goralx.core.beyond.dual_newton import Problems
+from goralx.core.beyond.retraining import predictions
 from tests.problems import Setting, blobs
 from tests.reference import predict
 

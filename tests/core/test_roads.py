@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array, csr_matrix
 
-from goralx.core import coordinates, road, woodbury
 from goralx.core import softmax_regression as softmax
+from goralx.core.fit import coordinates, road, woodbury
+from goralx.core.fit.preconditioner import Cholesky, Jacobi
+from goralx.core.fit.woodbury import Woodbury
 from goralx.core.linear_solve import NotConverged
-from goralx.core.preconditioner import Cholesky, Jacobi
-from goralx.core.woodbury import Woodbury
 from goralx.errors import BadInput
 from tests.core.extended import Extended
 from tests.problems import blobs

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from goralx.core import cost, curvature, memory
 from goralx.core import softmax_regression as softmax
-from goralx.core.curvature import quadratic_form, weighted_gram
-from goralx.core.second_order import Passes, Probes, SampleSum, Square, sandwich
+from goralx.core.beyond.second_order import Passes, Probes, SampleSum, Square, sandwich
+from goralx.core.inverse import cost, curvature, memory
+from goralx.core.inverse.curvature import quadratic_form, weighted_gram
 from goralx.errors import Incompatible
 from tests.problems import blobs, matrix
 

@@ -10,9 +10,9 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from goralx.core import objective as objective_module
-from goralx.core import road
 from goralx.core import softmax_regression as softmax
+from goralx.core.fit import objective as objective_module
+from goralx.core.fit import road
 from goralx.core.linear_solve import NotConverged
 from tests.core.extended import Extended, moved, solved
 from tests.problems import blobs

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from goralx.core.curvature import weighted_gram
-from goralx.core.dense_inverse import Dense
-from goralx.core.span import Span
+from goralx.core.inverse.curvature import weighted_gram
+from goralx.core.inverse.dense_inverse import Dense
+from goralx.core.inverse.span import Span
 
 
 @pytest.mark.parametrize("intercept", [0.0, 0.3])

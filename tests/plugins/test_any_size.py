@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import goralx
 from goralx import Candidates, Labelled, Reference
-from goralx.core import cost, inverse_curvature, memory
 from goralx.core import softmax_regression as softmax
+from goralx.core.inverse import cost, inverse_curvature, memory
 from goralx.explanation.decomposition import contributions
 from tests.problems import blobs, build
 

@@ -10,8 +10,8 @@ from scipy.linalg import null_space
 
 import goralx
 import goralx.testing
-from goralx.core import curvature
 from goralx.core import softmax_regression as softmax
+from goralx.core.inverse import curvature
 from tests.problems import blobs, build, experiment, instance
 from tests.program import SHORT, call, runs
 from tests.reference import Problem, predict, pseudo_inverse, with_constant

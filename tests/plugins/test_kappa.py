@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import goralx
-from goralx.core import implicit, road
+from goralx.core.beyond import implicit
+from goralx.core.fit import road
 from tests.problems import build, experiment, instance
 
 

@@ -14,10 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from . import cost, memory
-from .curvature import parts, quadratic_form, weighted_gram, with_constant
+from ..inverse import cost, memory
+from ..inverse.curvature import parts, quadratic_form, weighted_gram, with_constant
+from ..linear_solve import Array
 from .expansion import Expansion
-from .linear_solve import Array
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from ..linear_solve import Array
 from .coordinates import Coordinates
 from .explicit_inverse import ExplicitInverse
-from .linear_solve import Array
 from .objective import Objective, Point
 from .preconditioner import Cholesky, Jacobi, Preconditioner
 from .woodbury import Woodbury, rank

@@ -24,10 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .curvature import fisher, parts, with_constant
+from ..inverse.curvature import fisher, parts, with_constant
+from ..linear_solve import ENOUGH, Array, NotConverged
+from ..predictions import Floats, log_softmax
 from .expansion import Expansion
-from .linear_solve import ENOUGH, Array, NotConverged
-from .predictions import Floats, log_softmax
 from .second_order import SampleSum, Sandwich, sandwich, unit_steps
 
 MAX_ITER = 100

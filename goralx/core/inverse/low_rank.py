@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
+from ..linear_solve import Array
 from .curvature import InverseCurvature, parts, with_constant
-from .linear_solve import Array
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from ..linear_solve import Array, Factor, NotConverged
 from .curvature import parts, with_constant
-from .linear_solve import Array, Factor, NotConverged
 from .low_rank import Updated
 
 _ENOUGH = 1e-6  # relative residual of B A v beyond which weak penalties have cost too many digits

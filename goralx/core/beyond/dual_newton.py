@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .linear_solve import ENOUGH, Array, NotConverged
+from ..linear_solve import ENOUGH, Array, NotConverged
 from .link import Link
 
 MAX_ITER = 100

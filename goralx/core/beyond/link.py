@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .curvature import fisher
-from .linear_solve import Array
+from ..inverse.curvature import fisher
+from ..linear_solve import Array
 
 
 def log_softmax(logits: Array) -> Array:

@@ -16,8 +16,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .curvature import InverseCurvature, with_constant
-from .linear_solve import Array
+from ..inverse.curvature import InverseCurvature, with_constant
+from ..linear_solve import Array
 
 
 @dataclass(frozen=True)

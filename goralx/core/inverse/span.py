@@ -14,10 +14,10 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..linear_solve import Array
 from .class_blocks import ClassBlocks
 from .curvature import parts, with_constant
 from .dense_inverse import Dense
-from .linear_solve import Array
 from .low_rank import Updated
 
 Inner = TypeVar("Inner", bound=Dense | ClassBlocks)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import ssymv
 from scipy.linalg.lapack import spotrf, spotri
 
-from .linear_solve import Array, NotConverged
+from ..linear_solve import Array, NotConverged
 from .objective import Point
 
 _RIDGES = (0.0, 1e-6, 1e-4, 1e-2, 1.0)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .linear_solve import Array
+from ..linear_solve import Array
 
 F = TypeVar("F", bound=np.floating)
 

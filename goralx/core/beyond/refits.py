@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .curvature import parts, with_constant
+from ..fit.objective import Objective
+from ..inverse.curvature import parts, with_constant
+from ..linear_solve import ENOUGH, Array, NotConverged
+from ..predictions import log_softmax
 from .expansion import Expansion
 from .implicit import proximal_residual
-from .linear_solve import ENOUGH, Array, NotConverged
-from .objective import Objective
-from .predictions import log_softmax
 
 MAX_ITER = 100
 _CG_ITER = 200

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from .linear_solve import Array
+from ..linear_solve import Array
 from .objective import Objective
 
 _FAR = 3.0  # of a feature's spread, from which on its mean is taken off

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .curvature import parts, with_constant
-from .dense_inverse import Dense
+from ..fit.objective import Objective, appended
+from ..inverse.curvature import parts, with_constant
+from ..inverse.dense_inverse import Dense
+from ..inverse.span import Span
+from ..linear_solve import Array
+from ..predictions import Floats
 from .dual_newton import Problems
 from .expansion import Expansion
-from .linear_solve import Array
 from .link import Link, log_softmax
-from .objective import Objective, appended
-from .predictions import Floats
-from .span import Span
 
 
 def retrained(

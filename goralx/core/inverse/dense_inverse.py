@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..linear_solve import Array, Factor
 from .curvature import quadratic_form, weighted_gram, with_constant
-from .linear_solve import Array, Factor
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..linear_solve import Factor, NotConverged
 from .contrasts import contrasted, expanded
-from .linear_solve import Factor, NotConverged
 from .objective import Point
 
 Floats = NDArray[np.floating]

@@ -14,11 +14,11 @@ All are exact and agree to round-off.
 
 from __future__ import annotations
 
+from ..linear_solve import Array
 from . import memory
 from .class_blocks import ClassBlocks
 from .curvature import InverseCurvature, fisher
 from .dense_inverse import Dense
-from .linear_solve import Array
 from .span import Span
 
 SMALL = 256

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from .linear_solve import Array
+from ..linear_solve import Array
 
 _BLOCK = 1 << 22  # floats in the temporaries of one block, 32 MB
 

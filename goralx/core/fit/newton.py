@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..linear_solve import ENOUGH, USELESS, Array, NotConverged, Solution, conjugate_gradients
 from .coordinates import Coordinates
-from .linear_solve import ENOUGH, USELESS, Array, NotConverged, Solution, conjugate_gradients
 from .objective import Point
 from .preconditioner import Cholesky, Preconditioner
 from .road import Road

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 
-from ..errors import RunWarning
+from ...errors import RunWarning
 from .inverse_curvature import by_matrix
 
 RATE = 1.5e10

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse import csr_array, hstack, issparse
 
+from ..linear_solve import Array
+from ..predictions import log_softmax
 from .contrasts import contrasted, contrasts, expanded
-from .linear_solve import Array
-from .predictions import log_softmax
 
 F = TypeVar("F", bound=np.floating)
 

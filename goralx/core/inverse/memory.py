@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import Incompatible
+from ...errors import Incompatible
 
 UNKNOWN = 8 << 30
 """Bytes that are taken to be there where the system does not say."""

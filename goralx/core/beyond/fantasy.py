@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from ..inverse.curvature import fisher, with_constant
+from ..linear_solve import Array, Solution
+from ..predictions import Floats
 from . import implicit
-from .curvature import fisher, with_constant
 from .expansion import Expansion
-from .linear_solve import Array, Solution
-from .predictions import Floats
 
 
 class Insertable(Protocol):
