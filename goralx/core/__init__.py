@@ -45,7 +45,7 @@ from .beyond.retraining import predictions as predictions_after
 from .beyond.second_order import Probes, SampleSum, Sandwich, sandwich, unit_steps
 from .fit.objective import appended
 from .inverse import cost
-from .inverse.curvature import fisher, parts, quadratic_form, weighted_gram, with_constant
+from .inverse.curvature import fisher, parts, with_constant
 from .linear_solve import Array, NotConverged, Solution
 from .predictions import Floats, blocks, in_double, log_softmax, squares
 from .softmax_regression import SoftmaxFit
@@ -71,11 +71,9 @@ __all__ = [
     "log_softmax",
     "parts",
     "predictions_after",
-    "quadratic_form",
     "sandwich",
     "softmax_regression",
     "squares",
     "unit_steps",
-    "weighted_gram",
     "with_constant",
 ]

@@ -159,7 +159,7 @@ def test_hessian_product_is_the_hessian_times_a_vector(K, intercept):
     objective = softmax.Objective.of(X, y, K, 0.07, intercept)
     P = np.exp(objective.log_proba(rng.normal(size=objective.size)))
     H = objective.hessian(P)
-    products = [objective.hessian_product(P, e) for e in np.eye(objective.size)]
+    products = [objective.curvature(P)(e) for e in np.eye(objective.size)]
     np.testing.assert_allclose(np.array(products).T, H, atol=1e-13)
 
 

@@ -124,10 +124,6 @@ class Objective:
         mean = self._pulled(residual) / len(self.y)
         return (mean + self.penalised(phi)).ravel()
 
-    def hessian_product(self, P: Array, direction: Array) -> NDArray[np.floating]:
-        """H times a direction (m,), without forming H: two products with X."""
-        return self.curvature(P)(direction)
-
     def curvature(self, P: Array, dtype: DTypeLike = np.float64) -> Curvature:
         """H where the predictions are P (n, K), to be multiplied with vectors of this precision."""
         X = self.X if dtype == np.float64 else self.single_X
