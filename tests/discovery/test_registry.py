@@ -58,13 +58,14 @@ class Site:
 def site(tmp_path, monkeypatch):
     folder = tmp_path / "site"
     folder.mkdir()
-    before = set(sys.modules)
+    before = dict(sys.modules)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.delenv("GORALX_PLUGINS", raising=False)
     monkeypatch.delenv("GORALX_STRICT_PLUGINS", raising=False)
     yield Site(folder)
-    for module in set(sys.modules) - before:
+    for module in sys.modules.keys() - before.keys():
         del sys.modules[module]
+    sys.modules.update((name, module) for name, module in before.items() if "goralx" in name)
 
 
 def found() -> Registry:

@@ -9,7 +9,6 @@ import http.server
 import io
 import os
 import shutil
-import sys
 import tarfile
 import threading
 from pathlib import Path
@@ -28,6 +27,11 @@ needs_data = pytest.mark.skipif(DATA is None, reason="GORALX_DATA is not set")
 
 def instance(name, seed=0, **options):
     return build("dataset", name, **options).instance(np.random.default_rng(seed))
+
+
+def names_beside(name):
+    """What the data set's own functions see: a file that was loaded twice has two modules."""
+    return registry().component("dataset", name).cls.instance.__globals__
 
 
 def sizes(drawn):
@@ -374,8 +378,7 @@ def test_the_original_sentences_are_read_whole(alone):
     options = {"encoder": "tfidf", "n_components": 100}
     drawn = instance("rt_polarity", path=str(folder), **options)
     assert sizes(drawn) == (2, 100, 9586, 10, 1066)
-    plugin = sys.modules[registry().component("dataset", "rt_polarity").cls.__module__]
-    texts, positive = plugin._sentences(folder)
+    texts, positive = names_beside("rt_polarity")["_sentences"](folder)
     assert (len(texts), int(positive.sum())) == (10662, 5331)
     assert texts[0].startswith('the rock is destined to be the 21st century\'s new " conan "')
     assert texts[5331] == "simplistic , silly and tedious ."
@@ -437,10 +440,10 @@ def test_rt_polarity_is_downloaded_once_and_then_read_from_the_cache(server, alo
     folder, address = server
     files = {p.name: p.read_bytes() for p in write_sentences(alone / "rt").iterdir()}
     (folder / "rt.tgz").write_bytes(archive(**files))
-    plugin = sys.modules[registry().component("dataset", "rt_polarity").cls.__module__]
-    monkeypatch.setattr(plugin, "URL", f"{address}/rt.tgz")
-    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in plugin.FILES}
-    monkeypatch.setattr(plugin, "FILES", digests)
+    plugin = names_beside("rt_polarity")
+    monkeypatch.setitem(plugin, "URL", f"{address}/rt.tgz")
+    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in plugin["FILES"]}
+    monkeypatch.setitem(plugin, "FILES", digests)
     first = instance("rt_polarity", **SMALL)
     (folder / "rt.tgz").unlink()
     second = instance("rt_polarity", **SMALL)
