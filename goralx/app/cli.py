@@ -16,6 +16,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from goralx import escaping
 from goralx.discovery import HOOKS, registry
 from goralx.errors import BadInput, GoralxError, RunFailed, unknown_name
 
@@ -132,7 +133,7 @@ class Session:
         if self.is_sweep:
             self.folder = Path(hydra.sweep.dir)
             where = f"job {hydra.job.num} ({' '.join(hydra.overrides.task)})"
-            print(where, flush=True)
+            escaping.say(where)
         try:
             _start(config, directory, self.folder.name if self.is_sweep else None)
             self.endings.append(FINISHED)
@@ -155,7 +156,7 @@ class Session:
             named = (("finished", FINISHED), ("refused", REFUSED), ("failed", FAILED))
             counts = [f"{self.endings.count(status)} {name}" for name, status in named]
             kept = f" · {self.folder}" if self.folder.is_dir() else ""
-            print(f"sweep: {', '.join(counts)}{kept}")
+            escaping.say(f"sweep: {', '.join(counts)}{kept}")
         return max(self.endings, default=FINISHED)
 
 

@@ -12,6 +12,7 @@ from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from goralx import escaping
 from goralx.discovery import registry
 from goralx.errors import BadInput
 
@@ -59,7 +60,7 @@ def study(
     made = prepare_study(config, directory, sweep)
     with _resumable(directory):
         summary = approximation.run(made, hydra_files)
-    print(approximation.closing_table(summary), flush=True)
+    escaping.say(approximation.closing_table(summary))
 
 
 def follow(run: Run, go: Callable[..., dict[str, Any]], **more: Any) -> None:
@@ -71,7 +72,7 @@ def follow(run: Run, go: Callable[..., dict[str, Any]], **more: Any) -> None:
             run.experiment, run.info, tracker=run.tracker, observe=observe, progress=run.progress,
             **more,
         )  # fmt: skip
-    print(closing_table(summary), flush=True)
+    escaping.say(closing_table(summary))
 
 
 @contextmanager
@@ -99,9 +100,9 @@ def _plugins(words: list[str]) -> int:
         raise BadInput(f"plugins {given} · allowed: goralx plugins, goralx plugins show NAME")
     found = registry()
     if asked.json:
-        print(discovery.as_json(found, name))
+        escaping.say(discovery.as_json(found, name))
     else:
-        print(discovery.show(found, name) if name else discovery.table(found))
+        escaping.say(discovery.show(found, name) if name else discovery.table(found))
     return FINISHED
 
 
@@ -126,7 +127,7 @@ def _sync(words: list[str]) -> int:
     parser.add_argument("directory", type=Path, metavar="RUN_DIR")
     parser.add_argument("--store", help="MLflow's address of it; default the run's own")
     asked = parser.parse_args(words)
-    print(f"MLflow run {sync(asked.directory, asked.store)}")
+    escaping.say(f"MLflow run {sync(asked.directory, asked.store)}")
     return FINISHED
 
 
@@ -152,9 +153,9 @@ def _explain(words: list[str]) -> int:
         explained = explanation.explain_round(run.experiment, run.info, asked.round, asked.samples)
     explanation.write(explained)
     if asked.json:
-        print((explained.folder / "explanation.json").read_text(encoding="utf-8"))
+        escaping.say((explained.folder / "explanation.json").read_text(encoding="utf-8"))
     else:
-        print(f"{explanation.table(explained)}\n\n  {short(explained.folder)}")
+        escaping.say(f"{explanation.table(explained)}\n\n  {short(explained.folder)}")
     return FINISHED
 
 
@@ -168,7 +169,7 @@ COMMANDS = {
 
 
 def say(line: str) -> None:
-    print(f"goralx: {line}", file=sys.stderr, flush=True)
+    escaping.say(f"goralx: {' '.join(line.split())}", sys.stderr)
 
 
 def short(path: Path) -> Path:

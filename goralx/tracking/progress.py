@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goralx.errors import RunWarning
+from goralx.escaping import for_terminal
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,26 @@ def say(line: str) -> None:
     """A line on stderr that leaves a bar below it intact."""
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(for_terminal(line), file=sys.stderr)
 
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Show what the run itself warns of as a line, without the source line Python adds."""
+    """Show each warning as a line: the run's own as they are, others with where they arose."""
     with warnings.catch_warnings():
-        default = warnings.showwarning
 
-        def show(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
-            if issubclass(category, RunWarning):
-                say(f"goralx: warning: {message}")
-            else:
-                default(message, category, *where, **options)
+        def show(
+            message: Any,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: Any = None,
+            line: str | None = None,
+        ) -> None:
+            text = " ".join(str(message).split())
+            if not issubclass(category, RunWarning):  # a library's, or a plugin's
+                text = f"{category.__name__}: {text} ({filename}:{lineno})"
+            say(f"goralx: warning: {text}")
 
         warnings.showwarning = show
         yield
