@@ -21,7 +21,7 @@ import numpy as np
 
 from goralx import report
 from goralx.contracts import Round, RunInfo, Tracker
-from goralx.data import Array
+from goralx.data import Array, Features
 from goralx.errors import BadInput
 from goralx.learning import Experiment
 from goralx.records import Record, read_rounds, read_summary, versions
@@ -69,7 +69,8 @@ def resume(
     observe: Observe,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Go on with the run whose record ``info.directory`` holds; of a finished one, only tracking.
+    """Go on with the run whose record ``info.directory`` holds; a finished one is
+    drawn and tracked again.
 
     Raises `BadInput` if there is no record, or it is of another experiment or other data.
     """
@@ -86,6 +87,8 @@ def resume(
             )
         tracked = Guarded(tracker, info)
         if given["status"] == "finished":
+            with plain_warnings():
+                _draw(experiment, record, given)
             tracked.start()
             tracked.finish("finished", given)
             return given
@@ -178,9 +181,6 @@ def _follow(
         record.consolidate()
         bar.note("fitting the whole pool")
         results = _results(curve, experiment.full_pool_accuracy())
-        bar.note("drawing")
-        _draw(experiment, record, results)
-        bar.show(results["n_queries"], results["accuracy"], float(curve[goal][-1]))
         results["seconds"]["total"] = clock()
         summary = {"status": "finished", **results, **identity}
         record.write_summary(summary)
@@ -193,7 +193,12 @@ def _follow(
         finally:
             tracked.finish(status, broken)
         raise
-    tracked.finish("finished", summary)
+    try:
+        bar.note("drawing")
+        _draw(experiment, record, summary)
+        bar.show(summary["n_queries"], summary["accuracy"], float(curve[goal][-1]))
+    finally:
+        tracked.finish("finished", summary)
     return summary
 
 
@@ -239,10 +244,16 @@ def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
 
 
 def _draw(experiment: Experiment, record: Record, results: Mapping[str, Any]) -> None:
-    instance, checkpoint = experiment.instance, record.checkpoint()
-    assert checkpoint is not None
-    report.draw(record.directory, experiment.goal, results)
-    if instance.X.shape[1] == 2:
+    """The run's pictures; what cannot be drawn is warned of."""
+
+    def log_proba(X: Features) -> Array:
+        checkpoint = record.checkpoint()
+        assert checkpoint is not None
         fitted_on = instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
         model = experiment.model.restore(fitted_on, instance.n_classes, checkpoint.model)
-        report.draw_pool(record.directory, instance, model.log_proba)
+        return model.log_proba(X)
+
+    instance = experiment.instance
+    report.draw(record.directory, experiment.goal, results)
+    if instance.X.shape[1] == 2:
+        report.draw_pool(record.directory, instance, log_proba)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from goralx.data import Array, Rows
-from goralx.report import CLASSES, INK, MUTED, ORANGE, plain, save
+from goralx.report import CLASSES, INK, MUTED, ORANGE, legend, paint, plain
 
 from .numbers import Comparison, numbers
 
@@ -30,12 +31,13 @@ def draw(
 
     ``name`` is the run's, for the titles.
     """
+    folder = directory / "figures"
     if "scatter" in kinds:
         for goal, b in dict.fromkeys((c.goal, c.batch_size) for c in comparisons):
             chosen = [c for c in comparisons if (c.goal, c.batch_size) == (goal, b)]
-            save(scatter(chosen, name), directory, f"approximation_{goal}_b{b}")
+            paint(folder / f"approximation_{goal}_b{b}.png", partial(scatter, chosen, name))
     if "distribution" in kinds:
-        save(distribution(comparisons, name), directory, "distribution")
+        paint(folder / "distribution.png", partial(distribution, comparisons, name))
 
 
 def scatter(comparisons: Sequence[Comparison], name: str) -> Figure:
@@ -103,8 +105,8 @@ def distribution(comparisons: Sequence[Comparison], name: str) -> Figure:
             title = "single samples" if b == 1 else f"batches of {b}"
             axes.set_title(f"{goal}, {title}", loc="left", fontsize=10, color=INK)
     handles = [panels[0, 0].plot([], [], color=colours[o], linewidth=3)[0] for o in operators]
-    figure.legend(
-        handles, operators, loc="outside upper center", ncols=len(operators), frameon=False
+    legend(
+        figure, handles, operators, loc="outside upper center", ncols=len(operators), frameon=False
     )
     figure.supxlabel(
         f"actual utility, by retraining (unit of the goal) · {name}", fontsize=10, color=INK

@@ -159,7 +159,6 @@ def _follow(
         comparisons = study.comparisons(actual)
         rows = [numbers(comparison) for comparison in comparisons]
         write_numbers(directory, rows)
-        draw_figures(directory, made.figures, comparisons, made.info.name)
         blocks = list(study.blocks())
         summary = {
             "status": "finished",
@@ -180,7 +179,10 @@ def _follow(
         finally:
             tracked.finish(status, broken)
         raise
-    tracked.finish("finished", summary)
+    try:
+        draw_figures(directory, made.figures, comparisons, made.info.name)
+    finally:
+        tracked.finish("finished", summary)
     return summary
 
 

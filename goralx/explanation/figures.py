@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goralx.report import BLUE, GRID, INK, MUTED, ORANGE
+from goralx.report import BLUE, GRID, INK, MUTED, ORANGE, caption, paint
 
 from .explained_round import ExplainedRound
 from .text import (
@@ -38,8 +38,7 @@ RED = "#b04a5a"
 
 def draw(explained: ExplainedRound) -> None:
     """Draw ``explanation.png`` into the folder of the explained round."""
-    figure = picture(explained)
-    figure.savefig(explained.folder / "explanation.png", facecolor="white")
+    paint(explained.folder / "explanation.png", lambda: picture(explained))
 
 
 def picture(explained: ExplainedRound) -> Figure:
@@ -77,7 +76,7 @@ def picture(explained: ExplainedRound) -> Figure:
 def _head(figure: Figure, explained: ExplainedRound, height: float) -> None:
     e, tags = explained.explanation, explained.info.tags
     _heading(
-        figure, 0.15, 0.28, height, f"{explained.info.name}, round {explained.round}",
+        figure, 0.15, 0.28, height, f"{caption(explained.info.name)}, round {explained.round}",
         f"{explained.n_labelled} labels, {e.n_candidates} candidates; "
         f"utility {tags['goralx.utility']}, batch {tags['goralx.batch']}",
     )  # fmt: skip
@@ -252,7 +251,7 @@ def _gains(explained: ExplainedRound) -> Figure:
     axes.set_ylim(n - 0.4, -0.6)
     axes.set_xlabel(f"gain of {explained.info.tags['goralx.goal']}, whatever the label")
     axes.set_title(
-        f"{explained.info.name}, round {explained.round}", loc="left", fontsize=12,
+        f"{caption(explained.info.name)}, round {explained.round}", loc="left", fontsize=12,
         fontweight="bold", color=INK,
     )  # fmt: skip
     axes.set_title(
@@ -270,4 +269,5 @@ def _bare(axes: Axes) -> None:
 
 
 def _short(text: str, size: int) -> str:
-    return text if len(text) <= size else f"{text[: max(1, size - 1)]}…"
+    """A name from the data, cut to so many characters."""
+    return caption(text if len(text) <= size else f"{text[: max(1, size - 1)]}…")

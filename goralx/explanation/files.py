@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from goralx.escaping import for_csv
 from goralx.records import number, write_csv, write_json
 
 from .explained_round import ExplainedRound
@@ -105,5 +106,5 @@ def _rows(samples: Sequence[dict[str, Any]]) -> list[list[Any]]:
             row |= {f"resolved/{name}": found["utility"], f"rank/{name}": found["rank"]}
         if not lines:
             lines.append(list(row))
-        lines.append([number(v) if isinstance(v, float) else v for v in row.values()])
+        lines.append([number(v) if isinstance(v, float) else for_csv(v) for v in row.values()])
     return lines

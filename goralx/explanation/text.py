@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from goralx.data import Array
+from goralx.escaping import for_terminal
 
 from .explained_round import ExplainedRound
 
@@ -194,6 +195,7 @@ def _text(value: float, decimals: int) -> str:
 
 def _columns(lines: Sequence[Sequence[str]], sides: Iterable[str]) -> str:
     """Cells in columns, each flush left ("l") or right ("r")."""
+    lines = [[for_terminal(cell) for cell in line] for line in lines]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     placed = list(zip(widths, sides))
     return "\n".join(

@@ -3,7 +3,7 @@
 A run directory is the source of truth; everything that tracks a run can be rebuilt from it.
 
 ``rounds.csv``      a row a round: round, n_labelled, then the metrics; empty where there is none
-``queries.csv``     a row a queried sample: round, pool_id, label, utility
+``queries.csv``     a row a queried sample: round, pool_id, label (see `escaping.for_csv`), utility
 ``utilities.npz``   ids (M,), round (R,), n_labelled (R,), utility (R, M) float32: a row for each
                     round that has utilities, a column for each sample of the initial pool, NaN once
                     it is queried (while the run goes on, ``utilities/00000.npy``, ... one a round)
@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from goralx.contracts import Checkpoint, Round, RunInfo
 from goralx.data import Instance, Rows
 from goralx.errors import BadInput
+from goralx.escaping import for_csv
 
 from .storage import append_csv, keep_rows, number, read_csv, write_csv, write_json, write_npz
 
@@ -91,7 +92,7 @@ class Record:
     def append(self, round: Round, row: Mapping[str, float]) -> None:
         """One round, with ``row`` as its line of ``rounds.csv``; the checkpoint seals it."""
         self._append_round(row)
-        names = [self.instance.classes[y] for y in round.labels]
+        names = [for_csv(self.instance.classes[y]) for y in round.labels]
         queried = zip(round.queried.tolist(), names, round.queried_utility.tolist(), strict=True)
         queries = self.directory / "queries.csv"
         if not queries.exists():

@@ -4,8 +4,9 @@ In come records; out go figures in their directory. The look that all pictures s
 """
 
 from .figures import draw, draw_pool
+from .fonts import caption
 from .learning_curve import aulc, labels_needed
-from .style import BLUE, CLASSES, GRID, INK, MUTED, ORANGE, plain, save
+from .style import BLUE, CLASSES, GRID, INK, MUTED, ORANGE, Undrawn, legend, paint, plain, save
 
 __all__ = [
     "BLUE",
@@ -14,10 +15,14 @@ __all__ = [
     "INK",
     "MUTED",
     "ORANGE",
+    "Undrawn",
     "aulc",
+    "caption",
     "draw",
     "draw_pool",
     "labels_needed",
+    "legend",
+    "paint",
     "plain",
     "save",
 ]

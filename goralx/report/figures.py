@@ -14,7 +14,7 @@ import numpy as np
 from goralx.data import Array, Features, Instance, Rows
 from goralx.records import read_queries, read_rounds, read_stacked
 
-from .style import BLUE, CLASSES, INK, MUTED, ORANGE, plain, save
+from .style import BLUE, CLASSES, INK, MUTED, ORANGE, legend, paint, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,22 +31,28 @@ def draw(directory: Path, goal: str, results: Mapping[str, Any]) -> None:
     ``results`` has the full-pool accuracy and the labels needed, as in ``summary.json``. What a
     run has nothing of (a random strategy has no utilities) gets no figure.
     """
-    rounds = read_rounds(directory)
-    save(learning_curve(rounds, results), directory, "learning_curve")
-    save(goal_curves(rounds, goal), directory, "goal_curves")
+    rounds, folder = read_rounds(directory), directory / "figures"
+    paint(folder / "learning_curve.png", lambda: learning_curve(rounds, results))
+    paint(folder / "goal_curves.png", lambda: goal_curves(rounds, goal))
     if (directory / "utilities.npz").exists():
-        with np.load(directory / "utilities.npz", allow_pickle=False) as stored:
-            n_scored = stored["n_labelled"]
-        spread = np.linspace(0, len(n_scored) - 1, N_HISTOGRAMS)
-        shown = np.unique(spread.round().astype(int))
-        utility = read_stacked(directory / "utilities.npz", "utility", shown)
-        figure = utility_distribution(rounds, n_scored[shown], utility)
-        save(figure, directory, "utility_distribution")
+        paint(folder / "utility_distribution.png", lambda: _utilities(directory, rounds))
+
+
+def _utilities(directory: Path, rounds: Mapping[str, Array]) -> Figure:
+    with np.load(directory / "utilities.npz", allow_pickle=False) as stored:
+        n_scored = stored["n_labelled"]
+    spread = np.linspace(0, len(n_scored) - 1, N_HISTOGRAMS)
+    shown = np.unique(spread.round().astype(int))
+    utility = read_stacked(directory / "utilities.npz", "utility", shown)
+    return utility_distribution(rounds, n_scored[shown], utility)
 
 
 def draw_pool(directory: Path, instance: Instance, log_proba: Callable[[Features], Array]) -> None:
     """Draw a pool of two features and what was asked of it, under the last model's predictions."""
-    save(pool(instance, *read_queries(directory), log_proba), directory, "pool")
+    paint(
+        directory / "figures" / "pool.png",
+        lambda: pool(instance, *read_queries(directory), log_proba),
+    )
 
 
 def learning_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> Figure:
@@ -155,14 +161,17 @@ def pool(
     plain(axes)
     x, y, K = *np.asarray(instance.X).T, instance.n_classes
     colours = [CLASSES[k % len(CLASSES)] for k in range(K)]
-    for k, name in enumerate(instance.classes):
+    shown = []
+    for k in range(K):
         rows = instance.pool[instance.y[instance.pool] == k]
-        axes.scatter(x[rows], y[rows], s=16, color=colours[k], alpha=0.45, linewidth=0, label=name)
+        shown.append(
+            axes.scatter(x[rows], y[rows], s=16, color=colours[k], alpha=0.45, linewidth=0)
+        )
     _boundary(axes, K, log_proba)
     init = instance.init
-    axes.scatter(
+    begun = axes.scatter(
         x[init], y[init], s=46, marker="s", c=[colours[k] for k in instance.y[init]],
-        edgecolors=INK, linewidth=1.2, label="init", zorder=4,
+        edgecolors=INK, linewidth=1.2, zorder=4,
     )  # fmt: skip
     asked = axes.scatter(
         x[queried], y[queried], s=48, c=rounds, cmap="viridis", marker="o", zorder=5,
@@ -181,7 +190,7 @@ def pool(
     axes.set_xlabel("feature 1")
     axes.set_ylabel("feature 2")
     axes.set_aspect("equal", adjustable="datalim")
-    _legend(axes)
+    _legend(axes, [*shown, begun], [*instance.classes, "init"])
     _title(axes, "Pool and queries", f"{len(queried)} queried; line: the last model's boundary")
     return figure
 
@@ -214,9 +223,13 @@ def _title(axes: Axes, title: str, remark: str) -> None:
     axes.set_title(remark, loc="right", fontsize=9, color=MUTED)
 
 
-def _legend(axes: Axes) -> None:
-    legend = axes.legend(fontsize=9, labelcolor=INK, ncols=4, loc="best", edgecolor="none")
-    legend.set_zorder(10)
+def _legend(axes: Axes, handles: Sequence[Any] | None = None, names: Sequence[str] = ()) -> None:
+    """Of what is labelled in the axes, or of these handles under names from the data."""
+    style: dict[str, Any] = {
+        "fontsize": 9, "labelcolor": INK, "ncols": 4, "loc": "best", "edgecolor": "none"
+    }  # fmt: skip
+    made = axes.legend(**style) if handles is None else legend(axes, handles, names, **style)
+    made.set_zorder(10)
 
 
 def _stretch(axes: Axes, values: Array) -> None:
