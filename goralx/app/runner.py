@@ -20,16 +20,13 @@ from typing import Any, Literal
 import numpy as np
 
 from goralx import report
+from goralx.comparison import SHARES, aulc, labels_needed
 from goralx.contracts import Round, RunInfo, Tracker
 from goralx.data import Array, Features
 from goralx.errors import BadInput
 from goralx.learning import Experiment
 from goralx.records import Record, read_rounds, read_summary, versions
 from goralx.tracking import Guarded, Progress, plain_warnings, progress_bar, terminable
-
-SHARES = (0.80, 0.90, 0.95)
-"""Of the full-pool accuracy: thresholds whose price in labels the summary states."""
-
 
 Observe = Callable[[Round], Mapping[str, float]]
 Clock = Callable[[], float]
@@ -209,12 +206,12 @@ def _results(rounds: Mapping[str, Array], full: float | None) -> dict[str, Any]:
     seconds = {name: float(rounds[f"seconds/{name}"].sum()) for name in ("fit", "score")}
 
     def needed(share: float) -> int | None:
-        return None if full is None else report.labels_needed(n, accuracy, share * full)
+        return None if full is None else labels_needed(n, accuracy, share * full)
 
     return {
         "accuracy": float(accuracy[-1]),
         "log_loss": float(rounds["test/log_loss"][-1]),
-        "aulc": report.aulc(n, accuracy),
+        "aulc": aulc(n, accuracy),
         "full_pool_accuracy": full,
         "labels_needed": {f"{share:.0%}": needed(share) for share in SHARES},
         "goals": {name.removeprefix("goal/"): float(v[-1]) for name, v in goals.items()},

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from goralx.app import runner
+from goralx.comparison import aulc, labels_needed
 from goralx.data.seeds import streams
 from goralx.errors import BadInput, PluginError
 from goralx.records import (
@@ -25,7 +26,6 @@ from goralx.records import (
     read_rounds,
     read_summary,
 )
-from goralx.report.learning_curve import aulc, labels_needed
 from tests import runs
 
 FILES = {
