@@ -474,3 +474,26 @@ def test_a_data_folder_or_cache_that_cannot_be_used_is_named(alone, monkeypatch)
     monkeypatch.setenv("GORALX_CACHE", str(alone / "file" / "cache"))
     with pytest.raises(BadInput, match="set GORALX_CACHE"):
         cache_folder()
+
+
+# River's -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, table", [("segment", (2310, 18, 7)), ("phishing", (1250, 9, 2))])
+def test_river_s_files(name, table):
+    """Sizes as river's own classes state them; row 7 as it stands in the file."""
+    pytest.importorskip("river")
+    import pandas
+
+    drawn, component = instance(name, standardize=False), build("dataset", name)
+    assert (len(drawn.X), drawn.X.shape[1], drawn.n_classes) == table
+    frame = pandas.read_csv(component._path())
+    row = frame.drop(columns=component.label).iloc[7]
+    np.testing.assert_array_equal(drawn.X[7], row.astype(float))
+    assert drawn.classes[drawn.y[7]] == str(frame[component.label].iloc[7])
+
+
+def test_river_s_files_without_river_are_refused_with_the_way_out(monkeypatch):
+    monkeypatch.setitem(names_beside("segment"), "find_spec", lambda name: None)
+    with pytest.raises(BadInput, match=r"package river, .* pip install 'goralx\[data\]'"):
+        instance("segment")

@@ -38,6 +38,7 @@ VARIANTS = {
 """Options beside the defaults, for components whose formulae branch on them."""
 
 IN_GORALX_DATA = {"letter", "rt_polarity"}
+IN_RIVER = {"phishing", "segment"}
 OF_THE_USER = {"csv", "npy", "npz", "openml", "svmlight"}
 
 
@@ -58,6 +59,8 @@ def test_registered(group, name, options, check):
         pytest.skip(f"{name} reads a file or a site of the user's own")
     if group == "dataset" and name in IN_GORALX_DATA and "GORALX_DATA" not in os.environ:
         pytest.skip(f"{name} needs GORALX_DATA")
+    if group == "dataset" and name in IN_RIVER:
+        pytest.importorskip("river")
     check(registry().build(group, name, options))
 
 
