@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from goralx.approximation import Study, StudyRun, draw
-from goralx.contracts import Goal, RunInfo, Tracker
+from goralx.contracts import Goal, Metric, RunInfo, Tracker
 from goralx.data import Instance, streams
-from goralx.discovery import HOOKS, Registry, registry
+from goralx.discovery import CHOICES, METRICS, Registry, registry
 from goralx.errors import BadInput, PluginError, unknown_name
 from goralx.learning import AUDIT_REFERENCE, Audit, Auditor, Experiment, Stop
 from goralx.records import fingerprint
@@ -44,8 +44,8 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     """
     _check_top_level(config)
     found, seed = registry(), config["seed"]
-    built = {group: _build(found, group, config.get(group)) for group in HOOKS}
-    name = {group: str(config[group]["name"]) for group in HOOKS}
+    built = {group: _build(found, group, config.get(group)) for group in CHOICES}
+    name = {group: str(config[group]["name"]) for group in CHOICES}
     strategy = built["strategy"]
     monitors = {goal: found.build("goal", goal) for goal in config["monitors"]}
     monitors = {**monitors, name["goal"]: built["goal"]}
@@ -75,6 +75,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
         engine=built["engine"],
         ceiling=CEILINGS[config["ceiling"]],
         monitors=dict(sorted(monitors.items())),
+        metrics=_metrics(found, config),
         goal=name["goal"],
         stop=Stop(**config["stop"]),
         **{key: config[key] for key in ("batch_size", "n_queries", "seed", "guard")},
@@ -99,7 +100,7 @@ def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None 
     """
     _check_top_level(config)
     found, seed, options = registry(), config["seed"], config["approximation"]
-    nodes = {group: config[group] for group in HOOKS}
+    nodes = {group: config[group] for group in CHOICES}
 
     def named(group: str, name: str) -> Any:
         own = nodes[group]
@@ -173,6 +174,12 @@ def _build(found: Registry, group: str, node: Any) -> Any:
     return found.build(group, component.name, typed_options(component, given))
 
 
+def _metrics(found: Registry, config: Mapping[str, Any]) -> dict[str, Metric]:
+    """By name, in the order given; runs recorded before there was a choice measured two."""
+    nodes = config.get(METRICS, {name: {"name": name} for name in ("accuracy", "log_loss")})
+    return {name: _build(found, "metric", node) for name, node in nodes.items()}
+
+
 def _instance(
     dataset: Any, name: str, config: Mapping[str, Any], monitors: Mapping[str, Goal]
 ) -> Instance:
@@ -210,4 +217,7 @@ def _identity(config: Mapping[str, Any], uses_goal: bool) -> dict[str, Any]:
     groups = ("goal", "strategy", "model", *asked)
     scalars = ("batch_size", "n_queries", "seed", "guard", "stop", "audit")
     monitors = sorted({*config["monitors"], config["goal"]["name"]})
-    return {**{key: config[key] for key in (*groups, *scalars)}, "monitors": monitors}
+    identity = {**{key: config[key] for key in (*groups, *scalars)}, "monitors": monitors}
+    if METRICS in config:  # their order says what the learning curve is of
+        identity[METRICS] = list(config[METRICS].values())
+    return identity

@@ -17,7 +17,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from goralx import escaping
-from goralx.discovery import HOOKS, registry
+from goralx.discovery import CHOICES, METRICS, registry
 from goralx.errors import BadInput, GoralxError, RunFailed, unknown_name
 
 from .commands import (
@@ -103,8 +103,11 @@ def _check_word(word: str) -> None:
         hint = " · options are given as NAME=VALUE, see goralx --help"
         raise unknown_name("command", word, COMMANDS, hint)
     group = word.removeprefix("~").partition("=")[0]
-    if group in HOOKS and word in (f"~{group}", f"{group}=", f"{group}=null"):
-        known = ", ".join(registry().names(group))
+    nothing = (f"~{group}", f"{group}=", f"{group}=null", f"{group}=[]")
+    if group in (*CHOICES, METRICS) and word in nothing:
+        from .configuration import names
+
+        known = ", ".join(names(group))
         raise BadInput(f"{word} leaves the run without {group} · available: {known}")
 
 
@@ -182,7 +185,7 @@ def _groups() -> str:
     indent = " " * 14
     return "\n".join(
         fill(", ".join(names(group)), 96, initial_indent=f"  {group:<12}", subsequent_indent=indent)
-        for group in (*HOOKS, "experiment")
+        for group in (*CHOICES, METRICS, "experiment")
     )
 
 

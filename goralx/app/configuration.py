@@ -20,7 +20,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from goralx.discovery import HOOKS, Component, Registry, registry
+from goralx.discovery import CHOICES, METRICS, Component, Registry, registry
 from goralx.errors import BadInput, GoralxError, PluginError, unknown_name
 
 
@@ -76,6 +76,7 @@ class Settings:
     dataset: Any = MISSING
     tracker: Any = MISSING
     engine: Any = MISSING
+    metrics: Any = MISSING
     batch_size: int = MISSING
     n_queries: int = MISSING
     seed: int = MISSING
@@ -103,15 +104,16 @@ def register_nodes(found: Registry) -> None:
     """Make every registered component a Hydra node, so that ``goal=foo goal.alpha=3`` is typed.
 
     A YAML file cannot extend a node of its own name: the node is ``schema/<group>/<name>``, and
-    ``<group>/<name>`` as well where there is no file.
+    ``<group>/<name>`` as well where there is no file. Of metrics several are chosen, so that each
+    has a node of its own below ``metrics``.
     """
     store, folder = ConfigStore.instance(), config_folder()
     store.store(name="settings", node=Settings)
-    for (group, name), component in found.components.items():
-        node = node_type(component)
+    for component in found.components.values():
+        group, name, node = component.folder, component.name, node_type(component)
         store.store(group=f"schema/{group}", name=name, node=node)
         if not (folder / group / f"{name}.yaml").is_file():
-            store.store(group=group, name=name, node=node)
+            store.store(group=group, name=name, node=node, package=component.prefix)
 
 
 def node_type(component: Component) -> type:
@@ -158,26 +160,24 @@ def _node_field_type(name: str, hint: Any, default: Any) -> Any:
 
 def typed_options(component: Component, given: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a component, given and default, in the types that its fields declare."""
-    group, types = component.group, field_types(component.cls)
+    prefix, types = component.prefix, field_types(component.cls)
     for key in given:
         if key not in types:
-            raise unknown_name(f"option of {group}={component.name}:", key, types)
+            raise unknown_name(f"option of {component.chosen}:", key, types)
     merged = OmegaConf.merge(OmegaConf.structured(node_type(component)), dict(given))
     missing = sorted(OmegaConf.missing_keys(merged))
     if missing:
-        wanted = " ".join(f"{group}.{key}=..." for key in missing)
-        raise BadInput(
-            f"{group}={component.name} needs a value for {', '.join(missing)} · {wanted}"
-        )
+        wanted = " ".join(f"{prefix}.{key}=..." for key in missing)
+        raise BadInput(f"{component.chosen} needs a value for {', '.join(missing)} · {wanted}")
     values = OmegaConf.to_object(merged)
-    return {k: _declared(group, k, getattr(values, k), types[k]) for k in types}
+    return {k: _declared(prefix, k, getattr(values, k), types[k]) for k in types}
 
 
-def _declared(group: str, key: str, value: Any, hint: Any) -> Any:
+def _declared(prefix: str, key: str, value: Any, hint: Any) -> Any:
     """What OmegaConf does not know of a type: the values of a Literal, and tuples."""
     if get_origin(hint) is Literal and value not in get_args(hint):
         allowed = ", ".join(str(a) for a in get_args(hint))
-        raise BadInput(f"{group}.{key}={value}; allowed: {allowed}")
+        raise BadInput(f"{prefix}.{key}={value}; allowed: {allowed}")
     if isinstance(value, list) and any(get_origin(h) is tuple for h in (hint, *get_args(hint))):
         return tuple(value)
     return value
@@ -201,7 +201,8 @@ def _plain(value: Any) -> Any:
 def names(group: str) -> list[str]:
     """What can be chosen in a configuration group, registered or in a file of conf/."""
     files = (path.stem for path in (config_folder() / group).glob("*.yaml"))
-    return sorted({*files, *registry().names(group)})
+    registered = (c.name for c in registry().components.values() if c.folder == group)
+    return sorted({*files, *registered})
 
 
 def hydra_files(config: DictConfig) -> dict[str, str]:
@@ -240,9 +241,12 @@ def explain(error: Exception) -> GoralxError:
     if first.startswith("Ambiguous value for argument "):
         given = first.removeprefix("Ambiguous value for argument ").strip("'")
         return BadInput(f"{given} · one value, or several with -m, or a list in brackets: [a,b]")
-    if isinstance(error, MissingConfigException) and error.options is not None:
+    if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        return unknown_name(group, name, error.options, registry().hint() if group in HOOKS else "")
+        known = names(group) if group == METRICS else error.options  # Hydra lists none for several
+        if known is not None:
+            hint = registry().hint() if group in (*CHOICES, METRICS) else ""
+            return unknown_name("metric" if group == METRICS else group, name, known, hint)
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OmegaConfBaseException):
         cause = cause.__cause__
@@ -253,8 +257,14 @@ def explain(error: Exception) -> GoralxError:
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         *parents, key = first.split("=")[0].lstrip("+~").split(".")
         known = list(cause.parent_node) if isinstance(cause.parent_node, DictConfig) else []
+        of_metric = parents[:1] == [METRICS]
+        if of_metric and "name" not in known:
+            name = [*parents, key][1]
+            chosen = ",".join([*known, name])
+            return BadInput(f"{first} · {name} is not measured · metrics=[{chosen}] measures it")
         chosen = f"={cause.parent_node['name']}" if "name" in known else ""
         where = f"option of {'.'.join(parents)}{chosen}:" if parents else "option"
+        where = f"option of {METRICS}=[{parents[1]}]:" if of_metric else where
         return unknown_name(where, key, [k for k in known if k not in ("name", "hydra")])
     problem = _one_line(str(cause.msg).split("\n")[0])
     kind = problem.rpartition(" could not be converted to ")[2]

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from goralx import report
-from goralx.comparison import SHARES, aulc, labels_needed
+from goralx.comparison import SHARES, aulc, labels_needed, target
 from goralx.contracts import Round, RunInfo, Tracker
 from goralx.data import Array, Features
 from goralx.errors import BadInput
@@ -104,16 +104,20 @@ def closing_table(summary: Mapping[str, Any]) -> str:
     needed, seconds = summary["labels_needed"], summary["seconds"]
     shares = " / ".join(share.rstrip("%") for share in needed)
     prices = " / ".join("not reached" if n is None else str(n) for n in needed.values())
-    full, n_init = summary["full_pool_accuracy"], summary["n_init"]
+    metric, full, n_init = summary["metric"], summary["full_pool"], summary["n_init"]
+    words = report.in_words(metric)
     if full is None:
         ceiling, prices, of_what = "the whole pool was not fit", "unknown", "ceiling=true fits it"
     else:
-        ceiling, of_what = f"full pool {full:.4f}", "of the full-pool accuracy, and staying there"
+        ceiling = f"full pool {_four(full[metric])}"
+        better = summary["higher_is_better"][metric]
+        share = "of the full-pool" if better else "as good as the full-pool"
+        of_what = f"{share} {words}, and staying there"
     reach = f"{n_init} to {n_init + summary['n_queries']} labels"
     parts = f"fit {seconds['fit']:.1f}, score {seconds['score']:.1f}"
     lines = [
-        ("final accuracy", f"{summary['accuracy']:.4f}", ceiling),
-        ("AULC", f"{summary['aulc']:.4f}", f"mean accuracy over {reach}"),
+        (f"final {words}", _four(summary["test"][metric]), ceiling),
+        ("AULC", _four(summary["aulc"]), f"mean {words} over {reach}"),
         (f"labels for {shares} %", prices, of_what),
         ("dev labels used", str(summary["dev_labels_used"]), "on top"),
         ("time", f"{seconds['total']:.1f} s", parts),
@@ -125,6 +129,11 @@ def closing_table(summary: Mapping[str, Any]) -> str:
     left, middle = (max(len(line[i]) for line in lines[:-2]) for i in (0, 1))
     table = [f"  {a:<{left}}  {b:<{middle}}  {c}".rstrip() for a, b, c in lines]
     return "\n".join([summary["name"], *table])
+
+
+def _four(value: float | None) -> str:
+    """With four decimals; a number that there is not is null in ``summary.json``."""
+    return "undefined" if value is None or np.isnan(value) else f"{value:.4f}"
 
 
 def _curves(summary: Mapping[str, Any]) -> str:
@@ -141,7 +150,8 @@ def _clock(elapsed: float = 0.0) -> Clock:
 
 @contextmanager
 def _session(experiment: Experiment, info: RunInfo, done: int, shown: bool) -> Iterator[Progress]:
-    bar = progress_bar(info.name, experiment.goal, experiment.budget, done, shown)
+    shows = report.in_words(experiment.metric), experiment.goal
+    bar = progress_bar(info.name, *shows, experiment.budget, done, shown)
     with terminable(), plain_warnings(), bar as shown_bar:
         yield shown_bar
 
@@ -167,17 +177,18 @@ def _follow(
 ) -> dict[str, Any]:
     """Record, track and show every round; put down how it ended, whatever ends it."""
     n_init, goal = len(experiment.instance.init), f"goal/{experiment.goal}"
+    metric = f"test/{experiment.metric}"
     try:
         bar.note("opening the tracking store")
         tracked.start()
         for round, row in rows:
             record.append(round, row)
             tracked.log_round(row)
-            bar.show(round.n_labelled - n_init, row["test/accuracy"], row[goal])
+            bar.show(round.n_labelled - n_init, row[metric], row[goal])
         curve = read_rounds(record.directory)
         record.consolidate()
         bar.note("fitting the whole pool")
-        results = _results(curve, experiment.full_pool_accuracy())
+        results = _results(curve, experiment, experiment.full_pool())
         results["seconds"]["total"] = clock()
         summary = {"status": "finished", **results, **identity}
         record.write_summary(summary)
@@ -193,26 +204,32 @@ def _follow(
     try:
         bar.note("drawing")
         _draw(experiment, record, summary)
-        bar.show(summary["n_queries"], summary["accuracy"], float(curve[goal][-1]))
+        bar.show(summary["n_queries"], float(curve[metric][-1]), float(curve[goal][-1]))
     finally:
         tracked.finish("finished", summary)
     return summary
 
 
-def _results(rounds: Mapping[str, Array], full: float | None) -> dict[str, Any]:
+def _results(
+    rounds: Mapping[str, Array], experiment: Experiment, full: Mapping[str, float] | None
+) -> dict[str, Any]:
     """The numbers of ``summary.json`` that a finished run's curve gives."""
-    n, accuracy = rounds["n_labelled"], rounds["test/accuracy"]
+    metric, better = experiment.metric, experiment.metrics[experiment.metric].higher_is_better
+    n, curve = rounds["n_labelled"], rounds[f"test/{metric}"]
     goals = {name: v for name, v in rounds.items() if name.startswith("goal/")}
     seconds = {name: float(rounds[f"seconds/{name}"].sum()) for name in ("fit", "score")}
 
     def needed(share: float) -> int | None:
-        return None if full is None else labels_needed(n, accuracy, share * full)
+        if full is None:
+            return None
+        return labels_needed(n, curve, target(full[metric], share, better), better)
 
     return {
-        "accuracy": float(accuracy[-1]),
-        "log_loss": float(rounds["test/log_loss"][-1]),
-        "aulc": aulc(n, accuracy),
-        "full_pool_accuracy": full,
+        "metric": metric,
+        "higher_is_better": {m: of.higher_is_better for m, of in experiment.metrics.items()},
+        "test": {name: float(rounds[f"test/{name}"][-1]) for name in experiment.metrics},
+        "full_pool": None if full is None else dict(full),
+        "aulc": aulc(n, curve),
         "labels_needed": {f"{share:.0%}": needed(share) for share in SHARES},
         "goals": {name.removeprefix("goal/"): float(v[-1]) for name, v in goals.items()},
         "n_init": int(n[0]),

@@ -6,7 +6,7 @@ of one seed on one instance; what used the truth is never ranked. Reports and re
 
 from .arms import FIELDS, Arm, Arms, group
 from .curves import Curve, mean_curve, mean_interval, stacked
-from .learning_curve import aulc, labels_needed
+from .learning_curve import aulc, labels_needed, target
 from .needed import SHARES, Needed, Savings, all_needed, needed, savings
 from .paired import Comparison, compare, compare_all, holm, numbers, rank_biserial, signed_rank_p
 from .ranks import Ranks, Tally, mean_of, rank, tally
@@ -47,4 +47,5 @@ __all__ = [
     "signed_rank_p",
     "stacked",
     "tally",
+    "target",
 ]

@@ -17,7 +17,7 @@ from goralx.data import Array
 
 from .arms import Arm, Arms
 from .curves import LEVEL, mean_interval
-from .learning_curve import labels_needed
+from .learning_curve import labels_needed, target
 from .runs import RecordedRun
 
 SHARES = (0.80, 0.90, 0.95)
@@ -83,10 +83,8 @@ def reached(run: RecordedRun, share: float, *, higher_is_better: bool = True) ->
     if full is None:
         return None
     values = run.rounds[f"test/{run.metrics[0]}"]
-    if higher_is_better:
-        found = labels_needed(run.n_labelled, values, share * full)
-    else:
-        found = labels_needed(run.n_labelled, -values, -full / share)
+    least = target(full, share, higher_is_better)
+    found = labels_needed(run.n_labelled, values, least, higher_is_better)
     labels = float(run.n_labelled[-1] if found is None else found) + run.dev_labels
     return Reached(run.seed, labels, found is None)
 

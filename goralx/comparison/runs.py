@@ -18,7 +18,7 @@ from goralx.records import in_use, read_queries, read_rounds, read_summary
 
 from .learning_curve import aulc
 
-LOWER_IS_BETTER = frozenset(("log_loss", "brier", "expected_calibration_error"))
+LOWER_IS_BETTER = frozenset(("log_loss", "brier", "ece"))
 """Of metrics in records that do not say so themselves."""
 
 AULC = "aulc"
@@ -122,7 +122,7 @@ class RecordedRun:
     @property
     def full_pool(self) -> float | None:
         """The first metric of the model fit on the whole pool: what there is to reach."""
-        full = self.summary.get("full_pool_accuracy")
+        full = (self.summary.get("full_pool") or {}).get(self.metrics[0])
         return None if full is None else float(full)
 
 

@@ -1,15 +1,16 @@
 """What a component must say, and what it is told.
 
-Goals, label operators, estimators, strategies, batch rules, models, data sets, trackers and
-engines, each a class to extend or a protocol to answer; and the values that travel between them:
-samples seen through a model, scores, selections, rounds. Asks the data and the mathematics. Plugins
-are written against it, all that follows is written in terms of it.
+Goals, label operators, estimators, strategies, batch rules, models, data sets, metrics, trackers
+and engines, each a class to extend or a protocol to answer; and the values that travel between
+them: samples seen through a model, scores, selections, rounds. Asks the data and the mathematics.
+Plugins are written against it, all that follows is written in terms of it.
 """
 
 from .datasets import Dataset
 from .estimators import Direction, FirstOrderEstimator, Utilities, UtilityEstimator
 from .goals import DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
 from .hookspecs import hookimpl, plugin_manager
+from .metrics import Metric
 from .models import CurvedModel, FittedModel, Model, TravellingModel
 from .operators import LabelOperator
 from .passes import HERE, Engine, Local, Portable, Predictor, keep_freed_memory, pieces_of
@@ -35,6 +36,7 @@ __all__ = [
     "LabelOperator",
     "Local",
     "LogitGoal",
+    "Metric",
     "Model",
     "Portable",
     "PredictionGoal",

@@ -1,7 +1,8 @@
 """The hooks a plugin may implement; each is optional.
 
 ``register(name, cls)`` takes a frozen dataclass: its fields become the options of
-``<group>=<name>`` on the command line. A name that is taken is an error that names both owners.
+``<group>=<name>`` on the command line, of a metric those of ``metrics=[<name>, ...]``. A name that
+is taken is an error that names both owners.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pluggy
 from .datasets import Dataset
 from .estimators import UtilityEstimator
 from .goals import Goal
+from .metrics import Metric
 from .models import Model
 from .operators import LabelOperator
 from .passes import Engine
@@ -58,6 +60,11 @@ def register_models(register: Callable[[str, type[Model]], None]) -> None:
 @hookspec
 def register_datasets(register: Callable[[str, type[Dataset]], None]) -> None:
     """Data sets: where an instance comes from (`goralx.Dataset`)."""
+
+
+@hookspec
+def register_metrics(register: Callable[[str, type[Metric]], None]) -> None:
+    """Metrics: how good predictions on the test set are (`goralx.Metric`)."""
 
 
 @hookspec

@@ -4,12 +4,14 @@ In come files and installed packages; out goes a `Registry` that builds a compon
 and options, and pages that list them. Whoever turns names into objects asks here.
 """
 
-from .components import HOOKS, BrokenPlugin, Component, Registry
+from .components import CHOICES, HOOKS, METRICS, BrokenPlugin, Component, Registry
 from .listing import as_json, show, table
 from .loading import build, load_file, registry
 
 __all__ = [
+    "CHOICES",
     "HOOKS",
+    "METRICS",
     "BrokenPlugin",
     "Component",
     "Registry",

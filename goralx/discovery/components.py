@@ -19,10 +19,17 @@ HOOKS = {
     "batch": "register_batch_rules",
     "model": "register_models",
     "dataset": "register_datasets",
+    "metric": "register_metrics",
     "tracker": "register_trackers",
     "engine": "register_engines",
 }
-"""Configuration group to the hook that fills it."""
+"""Group of components to the hook that fills it."""
+
+METRICS = "metrics"
+"""Where metrics are chosen: of them a run has several, of every other group one."""
+
+CHOICES = tuple(group for group in HOOKS if group != "metric")
+"""The groups of which a run has one component, each of them chosen by ``<group>=<name>``."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,22 @@ class Component:
     name: str
     cls: type
     origin: str
+
+    @property
+    def folder(self) -> str:
+        """The configuration group that it is chosen from."""
+        return METRICS if self.group == "metric" else self.group
+
+    @property
+    def chosen(self) -> str:
+        """How it is chosen on the command line."""
+        name = f"[{self.name}]" if self.group == "metric" else self.name
+        return f"{self.folder}={name}"
+
+    @property
+    def prefix(self) -> str:
+        """What its options are called by, before the dot."""
+        return f"{METRICS}.{self.name}" if self.group == "metric" else self.group
 
     @property
     def options(self) -> dict[str, Any]:
@@ -87,13 +110,13 @@ class Registry:
         given = dict(options or {})
         for option in given:
             if option not in component.options:
-                raise unknown_name(f"option of {group}={name}:", option, component.options)
+                raise unknown_name(f"option of {component.chosen}:", option, component.options)
         try:
             return component.cls(**given)
         except GoralxError:
             raise
         except (TypeError, ValueError) as error:
-            raise PluginError(f"{group}={name}: {error}") from error
+            raise PluginError(f"{component.chosen}: {error}") from error
 
     def observe(self, round: Round) -> dict[str, float]:
         """Metrics that plugins add to a round; an error in one of them is raised with its name."""

@@ -96,11 +96,12 @@ def _named(found: Registry, name: str) -> tuple[list[Component], list[BrokenPlug
 
 
 def _page(c: Component) -> str:
-    head = f"{c.group}={c.name}    {c.cls.__qualname__}, from {c.origin}"
+    head = f"{c.chosen}    {c.cls.__qualname__}, from {c.origin}"
     if not options(c):
         return f"{head}\n\n{_doc(c.cls)}\n\nno options"
     given = [
-        f"{c.group}.{o.name}={'(required)' if o.required else _text(o.default)}" for o in options(c)
+        f"{c.prefix}.{o.name}={'(required)' if o.required else _text(o.default)}"
+        for o in options(c)
     ]
     width = max(len(text) for text in given)
     lines = [f"  {text:<{width}}  {o.type}" for text, o in zip(given, options(c), strict=True)]

@@ -6,6 +6,7 @@ on the way. Whoever runs, records or explains a run asks.
 
 from .audit import AUDIT_REFERENCE, METRICS, Audit, Auditor, Untrusted
 from .experiment import Experiment
+from .measures import Undefined
 from .statistics import agreement, correlation
 from .stopping import Stop
 
@@ -16,6 +17,7 @@ __all__ = [
     "Auditor",
     "Experiment",
     "Stop",
+    "Undefined",
     "Untrusted",
     "agreement",
     "correlation",

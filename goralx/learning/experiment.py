@@ -24,6 +24,7 @@ from goralx.contracts import (
     Engine,
     FittedModel,
     Goal,
+    Metric,
     Model,
     PredictionGoal,
     Query,
@@ -47,7 +48,7 @@ from goralx.scoring import (
 )
 
 from .audit import METRICS, Auditor
-from .measures import test_metrics, utility_metrics
+from .measures import check_defined, measured, usual_metrics, utility_metrics
 from .oracle import Oracle
 from .state import State
 from .stopping import Stop
@@ -60,7 +61,8 @@ CEILING = 20_000_000
 class Experiment:
     """An instance, a model, a strategy, and the goal-oriented utility that the strategy may ask.
 
-    ``monitors`` are goals whose values are measured every round, whatever the strategy. The budget
+    ``monitors`` are goals whose values are measured every round, whatever the strategy, and
+    ``metrics`` what is measured on the test set, the first of them first in every table. The budget
     is ``n_queries`` labels, ``batch_size`` a round. ``guard`` says what a vacuous utility does:
     "warn" selects openly at random, "error" ends the run. ``rule`` puts the batches together.
     ``engine`` goes over the pool. ``ceiling`` says whether the whole pool is fit in the end; None:
@@ -82,6 +84,7 @@ class Experiment:
     rule: BatchRule | None = None
     engine: Engine = HERE
     ceiling: bool | None = None
+    metrics: Mapping[str, Metric] = field(default_factory=usual_metrics)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -94,6 +97,8 @@ class Experiment:
             raise Incompatible(f"strategy {type(self.strategy).__name__} needs a goal")
         if self.strategy.uses_goal and self.utility is not None:
             self.utility.check_batch(self.rule, self.batch_size)
+        if not self.metrics:
+            raise BadInput("no metric is given; give at least one, e.g. accuracy")
         if self.goal not in self.monitors:
             raise Incompatible(
                 f"goal '{self.goal}' is not measured; monitors: {', '.join(sorted(self.monitors))}"
@@ -108,6 +113,11 @@ class Experiment:
     @cached_property
     def dev(self) -> Labelled | None:
         return self.instance.subset(self.instance.dev) if len(self.instance.dev) else None
+
+    @property
+    def metric(self) -> str:
+        """The metric that the learning curve is of: the first."""
+        return next(iter(self.metrics))
 
     @property
     def budget(self) -> int:
@@ -173,6 +183,9 @@ class Experiment:
         scored = time.perf_counter()
         audited = self._audit(state, candidates, None if vacuous else scores)
         finished = time.perf_counter()
+        tested = self._tested(model)
+        if state.index == 0:
+            check_defined(tested)
         warned = state.warned | {"vacuous"} if vacuous else state.warned
         if audited and "untrusted" not in warned and self.auditor and self.auditor.warn(audited):
             warned |= {"untrusted"}
@@ -193,7 +206,7 @@ class Experiment:
             warned=warned,
         )
         metrics = {
-            **test_metrics(model, instance.subset(instance.test)),
+            **{f"test/{name}": value for name, value in tested.items()},
             **{f"goal/{name}": value for name, value in goals.items()},
             "change/predicted": state.predicted,
             "change/realised": tau - state.tau,
@@ -228,8 +241,8 @@ class Experiment:
         return Reference(model, self.instance.pool_X, None, asked, slope_of, self.engine)
 
     @in_words("the fit on the whole pool")
-    def full_pool_accuracy(self) -> float | None:
-        """Test accuracy of the model fit on init and the whole pool: what there is to reach.
+    def full_pool(self) -> dict[str, float] | None:
+        """Each metric of the model fit on init and the whole pool: what there is to reach.
 
         None where it is not to be worked out (``ceiling``): that takes the pool into memory.
         """
@@ -240,7 +253,12 @@ class Experiment:
         start = self.model.fit(instance.labelled(instance.init), instance.n_classes)
         rows = np.concatenate([instance.init, instance.pool])
         model = self.model.fit(instance.labelled(rows), instance.n_classes, previous=start)
-        return test_metrics(model, instance.subset(instance.test))["test/accuracy"]
+        return self._tested(model)
+
+    def _tested(self, model: FittedModel) -> dict[str, float]:
+        """Each metric on the test set."""
+        instance = self.instance
+        return measured(self.metrics, model, instance.subset(instance.test), instance.classes)
 
     def _select(
         self, state: State, candidates: Candidates, b: int, oracle: Oracle

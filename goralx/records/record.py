@@ -197,11 +197,22 @@ def read_summary(directory: Path) -> dict[str, Any]:
     """``summary.json``; its status is "running" until the run has ended, and after a hard kill."""
     path = directory / "summary.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return _with_metrics(dict(json.loads(path.read_text(encoding="utf-8"))))
     except FileNotFoundError:
         raise BadInput(f"{directory} holds no run · a run directory has a summary.json") from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read ({error})") from error
+
+
+def _with_metrics(summary: dict[str, Any]) -> dict[str, Any]:
+    """As it is written now: accuracy and log loss were once all that was measured."""
+    if "full_pool_accuracy" in summary:
+        full = summary.pop("full_pool_accuracy")
+        summary["metric"] = "accuracy"
+        summary["higher_is_better"] = {"accuracy": True, "log_loss": False}
+        summary["test"] = {m: summary.pop(m) for m in ("accuracy", "log_loss") if m in summary}
+        summary["full_pool"] = None if full is None else {"accuracy": full}
+    return summary
 
 
 def read_info(directory: Path) -> RunInfo:

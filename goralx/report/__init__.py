@@ -5,7 +5,20 @@ In come records; out go figures in their directory. The look that all pictures s
 
 from .figures import draw, draw_pool
 from .fonts import caption
-from .style import BLUE, CLASSES, GRID, INK, MUTED, ORANGE, Undrawn, legend, paint, plain, save
+from .style import (
+    BLUE,
+    CLASSES,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    Undrawn,
+    in_words,
+    legend,
+    paint,
+    plain,
+    save,
+)
 
 __all__ = [
     "BLUE",
@@ -18,6 +31,7 @@ __all__ = [
     "caption",
     "draw",
     "draw_pool",
+    "in_words",
     "legend",
     "paint",
     "plain",

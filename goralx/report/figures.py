@@ -14,7 +14,7 @@ import numpy as np
 from goralx.data import Array, Features, Instance, Rows
 from goralx.records import read_queries, read_rounds, read_stacked
 
-from .style import BLUE, CLASSES, INK, MUTED, ORANGE, legend, paint, plain
+from .style import BLUE, CLASSES, INK, MUTED, ORANGE, in_words, legend, paint, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +28,8 @@ N_NUMBERED = 30
 def draw(directory: Path, goal: str, results: Mapping[str, Any]) -> None:
     """Draw the curves of a recorded run into ``directory/figures``; ``goal`` is the run's own.
 
-    ``results`` has the full-pool accuracy and the labels needed, as in ``summary.json``. What a
-    run has nothing of (a random strategy has no utilities) gets no figure.
+    ``results`` has the metric, the full pool's and the labels needed, as in ``summary.json``.
+    What a run has nothing of (a random strategy has no utilities) gets no figure.
     """
     rounds, folder = read_rounds(directory), directory / "figures"
     paint(folder / "learning_curve.png", lambda: learning_curve(rounds, results))
@@ -56,33 +56,40 @@ def draw_pool(directory: Path, instance: Instance, log_proba: Callable[[Features
 
 
 def learning_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> Figure:
-    """Test accuracy against labels, with what the full pool gives and where its shares are met."""
+    """A test metric against labels, with what the full pool gives and where its shares are met."""
     figure, (axes,) = _panels([4.6])
-    n, accuracy, full = rounds["n_labelled"], rounds["test/accuracy"], results["full_pool_accuracy"]
+    metric = str(results["metric"])
+    n, values = rounds["n_labelled"], rounds[f"test/{metric}"]
+    full = None if results["full_pool"] is None else results["full_pool"][metric]
     if full is not None:
         axes.axhline(full, color=MUTED, linewidth=1, linestyle=(0, (5, 3)))
         axes.annotate(
             f"full pool {full:.3f}", (1, full), (-4, 4), xycoords=axes.get_yaxis_transform(),
             textcoords="offset points", ha="right", color=MUTED, fontsize=9,
         )  # fmt: skip
-    axes.plot(n, accuracy, color=BLUE, linewidth=1.8, marker="o" if len(n) < 40 else None, ms=3.5)
-    levels = accuracy if full is None else np.append(accuracy, full)
+    axes.plot(n, values, color=BLUE, linewidth=1.8, marker="o" if len(n) < 40 else None, ms=3.5)
+    levels = values if full is None else np.append(values, full)
     low, high = float(levels.min()), float(levels.max())
     marks: dict[int, list[str]] = {}
     for share, needed in results["labels_needed"].items():
         if needed is not None:
             marks.setdefault(needed, []).append(share.replace("%", " %"))
     for needed, shares in marks.items():
-        height = float(accuracy[np.searchsorted(n, needed)])
-        axes.plot([needed, needed], [0, height], color=ORANGE, linewidth=1, linestyle=(0, (1, 2)))
+        height = float(values[np.searchsorted(n, needed)])
+        foot = low - 1.0  # below the picture's edge
+        axes.plot([needed] * 2, [foot, height], color=ORANGE, linewidth=1, linestyle=(0, (1, 2)))
         axes.plot(needed, height, "o", color=ORANGE, ms=6, mec="white", mew=1)
         axes.annotate(
             f"{', '.join(shares)}\nat {needed}", (needed, height), (6, -6), fontsize=9,
             color=ORANGE, textcoords="offset points", va="top", zorder=5,
             bbox={"boxstyle": "square,pad=0.1", "fc": "white", "alpha": 0.8, "linewidth": 0},
         )  # fmt: skip
-    axes.set_ylim(low - 0.08 * (1 - low) - 0.01, min(1.01, high + 0.05))
-    axes.set_ylabel("test accuracy (share of samples)")
+    if results["higher_is_better"][metric] and low >= 0.0 and high <= 1.0:
+        axes.set_ylim(low - 0.08 * (1 - low) - 0.01, min(1.01, high + 0.05))
+    else:
+        axes.set_ylim(low - 0.08 * (high - low) - 0.01, high + 0.08 * (high - low) + 0.01)
+    unit = " (share of samples)" if metric == "accuracy" else ""
+    axes.set_ylabel(f"test {in_words(metric)}{unit}")
     dots = "" if full is None else "; dots: share of the full pool's"
     _title(axes, "Learning curve", f"AULC {results['aulc']:.3f}{dots}")
     return figure

@@ -21,6 +21,11 @@ BLUE, ORANGE = "#1f5fa8", "#d1661b"
 CLASSES = ("#3b76af", "#d97b29", "#4b9b5f", "#b04a5a", "#7d66a8", "#8a6a4f", "#c77fb0", "#7f8790")
 
 
+def in_words(metric: str) -> str:
+    """The name of a metric as it is read: balanced accuracy."""
+    return metric.replace("_", " ")
+
+
 def plain(axes: Axes) -> None:
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -25,13 +25,24 @@ from goralx.contracts import (
     Dataset,
     Goal,
     LabelOperator,
+    Metric,
     Model,
     Strategy,
     UtilityEstimator,
 )
 from goralx.errors import unknown_name
 
-from . import batch_rules, common, datasets, goals, label_operators, models, strategies, utilities
+from . import (
+    batch_rules,
+    common,
+    datasets,
+    goals,
+    label_operators,
+    metrics,
+    models,
+    strategies,
+    utilities,
+)
 from .common import Check
 
 CHECKS: dict[str, tuple[Check, ...]] = {
@@ -42,6 +53,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "utility": (*common.CHECKS, *utilities.CHECKS),
     "model": (*common.CHECKS, *models.CHECKS),
     "dataset": (*common.CHECKS, *datasets.CHECKS),
+    "metric": (*common.CHECKS, *metrics.CHECKS),
     "tracker": common.CHECKS,
     "engine": common.CHECKS,
 }
@@ -98,6 +110,11 @@ def check_dataset(dataset: Dataset | type[Dataset], *, skip: Collection[str] = (
     _run("dataset", dataset, skip)
 
 
+def check_metric(metric: Metric | type[Metric], *, skip: Collection[str] = ()) -> None:
+    """Run every check of a metric."""
+    _run("metric", metric, skip)
+
+
 def _run(group: str, component: Any, skip: Collection[str]) -> None:
     names = [check.__name__ for check in CHECKS[group]]
     for name in skip:
@@ -130,6 +147,7 @@ __all__ = [
     "check_dataset",
     "check_goal",
     "check_label_operator",
+    "check_metric",
     "check_model",
     "check_strategy",
     "check_utility",

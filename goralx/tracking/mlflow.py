@@ -40,6 +40,9 @@ ENVIRONMENT = {
 }
 """Set before mlflow is imported, where the user has not set them."""
 
+EVERY = "seconds/total"
+"""A metric that every round has."""
+
 MAX_PARAMS, MAX_METRICS = 100, 1000  # in one call
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 TABLE = "numbers.json"
@@ -79,8 +82,8 @@ class MlflowTracker:
         for first in range(0, len(params), MAX_PARAMS):
             client.log_batch(run_id, params=_entities("Param", params[first : first + MAX_PARAMS]))
         steps = set()
-        if "test/accuracy" in found.data.metrics:
-            steps = {m.step for m in client.get_metric_history(run_id, "test/accuracy")}
+        if EVERY in found.data.metrics:
+            steps = {m.step for m in client.get_metric_history(run_id, EVERY)}
         tracked = MlflowRun(client, run_id, run.directory, start_ms, steps)
         tracked.catch_up()
         return tracked

@@ -41,8 +41,9 @@ def summary_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
         finite = {k: v for k, v in summary["metrics"].items() if v is not None and math.isfinite(v)}
         return {metric_name(name): float(value) for name, value in finite.items()}
     needed = {f"labels_needed_{k.rstrip('%')}": v for k, v in summary["labels_needed"].items()}
-    names = ("accuracy", "log_loss", "aulc", "full_pool_accuracy", "n_queries", "dev_labels_used")
-    values = {**{name: summary[name] for name in names}, **needed}
+    full = {f"full_pool_{name}": value for name, value in (summary["full_pool"] or {}).items()}
+    names = ("aulc", "n_queries", "dev_labels_used")
+    values = {**summary["test"], **full, **{name: summary[name] for name in names}, **needed}
     return {
         f"summary/{name}": float(value)
         for name, value in values.items()

@@ -15,13 +15,15 @@ from goralx.escaping import for_terminal
 
 @dataclass(frozen=True)
 class Progress:
-    """A bar over the labels to be queried, with accuracy and goal beside it."""
+    """A bar over the labels to be queried, with a metric and the goal beside it, by their names."""
 
     bar: Any
+    metric: str
     goal: str
 
-    def show(self, n_queried: int, accuracy: float, goal: float) -> None:
-        self.bar.set_postfix_str(f"accuracy {accuracy:.3f}, {self.goal} {goal:.4g}", refresh=False)
+    def show(self, n_queried: int, value: float, goal: float) -> None:
+        shown = f"{self.metric} {value:.3f}, {self.goal} {goal:.4g}"
+        self.bar.set_postfix_str(shown, refresh=False)
         self.bar.update(n_queried - self.bar.n)
 
     def note(self, text: str) -> None:
@@ -30,7 +32,9 @@ class Progress:
 
 
 @contextmanager
-def progress_bar(name: str, goal: str, total: int, done: int, shown: bool) -> Iterator[Progress]:
+def progress_bar(
+    name: str, metric: str, goal: str, total: int, done: int, shown: bool
+) -> Iterator[Progress]:
     """A bar of ``total`` labels on stderr, its last state left there; in a log, a line at times."""
     from tqdm import tqdm
 
@@ -39,7 +43,7 @@ def progress_bar(name: str, goal: str, total: int, done: int, shown: bool) -> It
         total=total, initial=done, desc=name, unit=" labels", disable=not shown, mininterval=pace,
         dynamic_ncols=True, file=sys.stderr,
     ) as bar:  # fmt: skip
-        yield Progress(bar, goal)
+        yield Progress(bar, metric, goal)
 
 
 def say(line: str) -> None:

@@ -39,7 +39,7 @@ def test_a_run_leaves_a_record_and_prints_its_table(here, capsys):
     assert directory.name.endswith("_iris-goral-fir-min-s3")
     summary = json.loads((directory / "summary.json").read_text())
     assert done.out.rstrip("\n") == runner.closing_table(summary)
-    assert f"{summary['accuracy']:.4f}" in done.out and str(directory) in done.out
+    assert f"{summary['test']['accuracy']:.4f}" in done.out and str(directory) in done.out
     assert summary["tags"]["goralx.goal"] == "fir" and "goralx.sweep" not in summary["tags"]
     assert (directory / ".hydra" / "config.yaml").is_file()
     assert "goal=fir" in (directory / ".hydra" / "overrides.yaml").read_text()

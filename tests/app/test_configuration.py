@@ -21,8 +21,9 @@ from goralx.app import assembly, configuration
 from goralx.app.assembly import Run, prepare
 from goralx.app.configuration import node_type, plain
 from goralx.contracts.samples import Candidates, Reference
-from goralx.discovery import HOOKS, Component, registry
+from goralx.discovery import CHOICES, METRICS, Component, registry
 from goralx.learning.experiment import Experiment
+from goralx.learning.measures import USUAL
 from goralx.learning.stopping import Stop
 
 CONF = configuration.config_folder()
@@ -41,13 +42,16 @@ def composed(*overrides: str) -> dict:
 @pytest.mark.parametrize("component", OWN, ids=lambda c: f"{c.group}-{c.name}")
 def test_every_file_has_the_values_of_its_dataclass(component):
     defaults = {f.name: f.default for f in dataclasses.fields(component.cls) if f.init}
-    node = composed(f"{component.group}={component.name}")[component.group]
+    node = composed(component.chosen)[component.folder]
+    if component.group == "metric":
+        assert list(node) == [component.name]
+        node = node[component.name]
     assert node == {"name": component.name, **json.loads(json.dumps(defaults))}
 
 
 @pytest.mark.parametrize("component", OWN, ids=lambda c: f"{c.group}-{c.name}")
 def test_every_file_lists_and_explains_every_option(component):
-    lines = (CONF / component.group / f"{component.name}.yaml").read_text().splitlines()
+    lines = (CONF / component.folder / f"{component.name}.yaml").read_text().splitlines()
     assert lines[0].startswith("# ")
     listed = yaml.safe_load("\n".join(lines))
     listed.pop("defaults")
@@ -55,8 +59,9 @@ def test_every_file_lists_and_explains_every_option(component):
 
 
 def test_every_file_is_of_a_component():
-    files = {(p.parent.name, p.stem) for p in CONF.glob("*/*.yaml") if p.parent.name in HOOKS}
-    assert files == {(c.group, c.name) for c in OWN}
+    folders = (*CHOICES, METRICS)
+    files = {(p.parent.name, p.stem) for p in CONF.glob("*/*.yaml") if p.parent.name in folders}
+    assert files == {(c.folder, c.name) for c in OWN}
 
 
 def test_the_top_level_values_are_those_of_the_experiment():
@@ -65,6 +70,7 @@ def test_the_top_level_values_are_those_of_the_experiment():
     for name in ("batch_size", "n_queries", "seed", "guard"):
         assert config[name] == fields[name]
     assert config["stop"] == dataclasses.asdict(Stop())
+    assert tuple(config["metrics"]) == USUAL
 
 
 @pytest.mark.parametrize(

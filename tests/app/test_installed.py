@@ -84,7 +84,7 @@ def test_the_wheel_runs_as_the_checkout_does(installed, foreign):
     assert (wheel / "queries.csv").read_text() == (checkout / "queries.csv").read_text()
     tables = [(d / "summary.json").read_text() for d in (wheel, checkout)]
     first, second = map(json.loads, tables)
-    for key in ("fingerprint", "config", "accuracy", "aulc", "goals", "labels_needed"):
+    for key in ("fingerprint", "config", "test", "aulc", "goals", "labels_needed"):
         assert first[key] == second[key]
 
 

@@ -74,7 +74,7 @@ def record(
             "fingerprint": f"{abs(hash((strategy, tuple(choice.items()), dataset, seed))):064x}",
             "dev_labels_used": dev_labels,
             "uses_ground_truth": truth,
-            "full_pool_accuracy": full,
+            "full_pool": None if full is None else {"accuracy": full},
             "versions": versions or {"goralx": "0.1.0", "numpy": "2.0.0"},
             "tags": {
                 **{f"goralx.{group}": name for group, name in groups.items()},

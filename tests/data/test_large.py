@@ -202,11 +202,11 @@ def test_a_round_allocates_far_less_than_the_pool(tmp_path, monkeypatch):
 
 def test_the_whole_pool_is_fit_only_where_it_is_small_or_asked_for(files, monkeypatch):
     made = experiment(on_disk(files))
-    assert made.full_pool_accuracy() > 0.5
-    assert replace(made, ceiling=False).full_pool_accuracy() is None
+    assert made.full_pool()["accuracy"] > 0.5
+    assert replace(made, ceiling=False).full_pool() is None
     monkeypatch.setattr("goralx.learning.experiment.CEILING", 100)
-    assert made.full_pool_accuracy() is None
-    assert replace(made, ceiling=True).full_pool_accuracy() > 0.5
+    assert made.full_pool() is None
+    assert replace(made, ceiling=True).full_pool()["accuracy"] > 0.5
 
 
 def test_a_run_on_the_command_line_and_its_resumption(files, capsys, monkeypatch):
@@ -342,7 +342,8 @@ def test_an_address_where_nobody_answers_is_told_in_a_line(files):
 
 def test_the_closing_table_of_a_run_without_a_ceiling():
     summary = {
-        "name": "r", "directory": "d", "accuracy": 0.5, "aulc": 0.5, "full_pool_accuracy": None,
+        "name": "r", "directory": "d", "metric": "accuracy", "test": {"accuracy": 0.5},
+        "aulc": 0.5, "full_pool": None, "higher_is_better": {"accuracy": True},
         "labels_needed": {"80%": None, "90%": None}, "dev_labels_used": 0, "n_init": 2,
         "n_queries": 2, "seconds": {"fit": 0.0, "score": 0.0, "total": 0.0}, "config": {},
         "uses_ground_truth": False,

@@ -84,6 +84,10 @@ def test_our_own_are_all_there():
         "strategy": {"goral", "uncertainty", "random"},
         "batch": {"top", "sequential", "gumbel"},
         "model": {"softmax", "sklearn"},
+        "metric": {
+            *("accuracy", "log_loss", "balanced_accuracy", "macro_f1", "worst_class_recall"),
+            *("roc_auc", "brier", "ece"),
+        },
         "tracker": {"mlflow", "csv"},
         "engine": {"local", "dask"},
         "dataset": {

@@ -217,7 +217,10 @@ def test_full_pool_accuracy_is_where_a_run_over_the_whole_pool_ends(regime):
     data = instance(5, pool=60, init=6, test=200, spread=0.7)
     options = {"regime": regime, "C": 0.05}
     made = experiment(data, strategy="random", batch_size=20, model_options=options)
-    assert made.full_pool_accuracy() == list(made.rounds())[-1].metrics["test/accuracy"]
+    last = list(made.rounds())[-1].metrics
+    full = made.full_pool()
+    assert full["accuracy"] == last["test/accuracy"]
+    assert full == pytest.approx({name: last[f"test/{name}"] for name in full}, rel=1e-6)
 
 
 # --- the same seed, the same run -----------------------------------------------------------------

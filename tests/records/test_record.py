@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from goralx.app import runner
-from goralx.comparison import aulc, labels_needed
+from goralx.comparison import aulc, labels_needed, target
 from goralx.data.seeds import streams
 from goralx.errors import BadInput, PluginError
 from goralx.records import (
@@ -108,8 +108,9 @@ def test_summary_says_what_the_tables_say(finished):
     assert stored == json.loads(json.dumps(summary))
     rows = table(directory / "rounds.csv")
     assert stored["status"] == "finished"
-    assert stored["accuracy"] == float(rows[-1]["test/accuracy"])
-    assert stored["log_loss"] == float(rows[-1]["test/log_loss"])
+    assert stored["metric"] == "accuracy" and stored["higher_is_better"]["accuracy"] is True
+    assert list(stored["test"]) == ["accuracy", "log_loss", "balanced_accuracy", "macro_f1"]
+    assert stored["test"] == {m: float(rows[-1][f"test/{m}"]) for m in stored["test"]}
     assert stored["goals"] == {g: float(rows[-1][f"goal/{g}"]) for g in ("ent", "fir")}
     assert stored["n_init"] == 6 and stored["n_queries"] == 30
     assert stored["dev_labels_used"] == 0 and stored["uses_ground_truth"] is False
@@ -130,7 +131,7 @@ def test_full_pool_accuracy_is_a_fit_on_everything_but_the_test_set(finished):
     rows = np.concatenate([instance.init, instance.pool])
     model = LogisticRegression(tol=1e-8, max_iter=10000).fit(instance.X[rows], instance.y[rows])
     score = model.score(instance.X[instance.test], instance.y[instance.test])
-    assert summary["full_pool_accuracy"] == pytest.approx(score)
+    assert summary["full_pool"]["accuracy"] == pytest.approx(score)
 
 
 def test_dev_labels_are_counted_where_they_decide(tmp_path):
@@ -148,7 +149,7 @@ def test_closing_table_says_it_in_a_few_lines(finished, tmp_path):
     text = runner.closing_table(summary)
     assert text.startswith("run-iris\n") and len(text.splitlines()) == 8
     prices = " / ".join(str(n) for n in summary["labels_needed"].values())
-    for part in (f"{summary['accuracy']:.4f}", prices, str(directory), "figures"):
+    for part in (f"{summary['test']['accuracy']:.4f}", prices, str(directory), "figures"):
         assert part in text
     never = {**summary, "labels_needed": {"80%": 6, "90%": None}, "uses_ground_truth": True}
     assert "6 / not reached" in runner.closing_table(never)
@@ -289,6 +290,16 @@ def test_aulc_is_a_mean(accuracy, n_init, seed):
     assert aulc(n, n) == pytest.approx((n[0] + n[-1]) / 2)
 
 
+def test_a_summary_of_before_metrics_were_chosen_is_read_as_one_of_now(tmp_path):
+    before = {"status": "finished", "accuracy": 0.5, "log_loss": 0.7, "full_pool_accuracy": 0.9}
+    (tmp_path / "summary.json").write_text(json.dumps(before))
+    assert read_summary(tmp_path) == {
+        "status": "finished", "metric": "accuracy",
+        "higher_is_better": {"accuracy": True, "log_loss": False},
+        "test": {"accuracy": 0.5, "log_loss": 0.7}, "full_pool": {"accuracy": 0.9},
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("accuracy", "target", "expected"),
     [
@@ -302,6 +313,19 @@ def test_aulc_is_a_mean(accuracy, n_init, seed):
 )
 def test_labels_needed_by_hand(accuracy, target, expected):
     assert labels_needed([10, 20, 30, 40, 50], accuracy, target) == expected
+
+
+@given(CURVE, st.floats(0.01, 1), st.sampled_from([0.8, 0.9, 0.95]))
+def test_a_loss_is_as_good_as_its_reciprocal(values, full, share):
+    n, loss = np.arange(1, len(values) + 1), 1.0 / (values + 0.1)
+    as_gain = labels_needed(n, values + 0.1, target(full, share, True))
+    assert labels_needed(n, loss, target(1.0 / full, share, False), False) == as_gain
+
+
+def test_of_a_negative_value_there_are_no_shares():
+    for better in (True, False):
+        none = target(-0.5, 0.9, better)
+        assert np.isnan(none) and labels_needed([10, 20], [-0.1, -0.1], none, better) is None
 
 
 @given(CURVE, st.floats(0, 1), st.floats(0, 1))

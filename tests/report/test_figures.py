@@ -85,13 +85,28 @@ def curve(accuracy):
 
 def test_thresholds_are_marked_where_they_are_met():
     results = {
-        "full_pool_accuracy": 0.9, "aulc": 0.7, "labels_needed": {"80%": 20, "90%": 20, "95%": None}
+        "metric": "accuracy", "higher_is_better": {"accuracy": True},
+        "full_pool": {"accuracy": 0.9}, "aulc": 0.7,
+        "labels_needed": {"80%": 20, "90%": 20, "95%": None},
     }  # fmt: skip
     (axes,) = figures.learning_curve(curve([0.5, 0.85, 0.85]), results).axes
     texts = [t.get_text() for t in axes.texts]
     assert texts == ["full pool 0.900", "80 %, 90 %\nat 20"]
     dots = [line.get_xydata()[0].tolist() for line in axes.lines if line.get_marker() == "o"]
     assert [20.0, 0.85] in dots
+
+
+def test_the_learning_curve_is_of_the_first_metric_a_loss_too():
+    rounds = {**curve([0.5, 0.6, 0.7]), "test/log_loss": np.array([2.0, 0.9, 0.8])}
+    results = {
+        "metric": "log_loss", "higher_is_better": {"log_loss": False},
+        "full_pool": {"log_loss": 0.7}, "aulc": 1.2, "labels_needed": {"80%": 30},
+    }  # fmt: skip
+    (axes,) = figures.learning_curve(rounds, results).axes
+    assert axes.get_ylabel() == "test log loss"
+    assert [2.0, 0.9, 0.8] in [list(line.get_ydata()) for line in axes.lines]
+    low, high = axes.get_ylim()
+    assert 0.5 < low < 0.7 and 2.0 < high < 2.3
 
 
 def test_goal_curves_have_a_panel_a_goal_and_one_for_predictions():

@@ -734,6 +734,106 @@ UTILITIES = {
     "check_deterministic": AlteredInfluence("noisy"),
 }
 
+# --- metrics ---------------------------------------------------------------------------------
+
+
+def right(log_P, y):
+    return float((log_P.argmax(axis=1) == y).mean())
+
+
+@dataclass(frozen=True)
+class NoMetric:
+    """Says nothing of whether more is better."""
+
+    higher_is_better: ClassVar[str] = "yes"
+
+
+@dataclass(frozen=True)
+class WholePercent(goralx.Metric):
+    """Accuracy in whole per cent, an int."""
+
+    def __call__(self, log_P, y, classes):
+        return round(100 * right(log_P, y))
+
+
+@dataclass(frozen=True)
+class ErrorSaidToBeGood(goralx.Metric):
+    """The share of errors, the more the better."""
+
+    def __call__(self, log_P, y, classes):
+        return 1.0 - right(log_P, y)
+
+
+@dataclass(frozen=True)
+class FirstHalf(goralx.Metric):
+    """Accuracy of the first half of the test set."""
+
+    def __call__(self, log_P, y, classes):
+        half = (len(y) + 1) // 2
+        return right(log_P[:half], y[:half])
+
+
+@dataclass(frozen=True)
+class RecallOfTheFirst(goralx.Metric):
+    """Recall of the class that happens to be the first; 1 without any."""
+
+    def __call__(self, log_P, y, classes):
+        return right(log_P[y == 0], y[y == 0]) if (y == 0).any() else 1.0
+
+
+@dataclass(frozen=True)
+class Crowded(goralx.Metric):
+    """Accuracy, where every class is there."""
+
+    def __call__(self, log_P, y, classes):
+        if len(np.unique(y)) < len(classes):
+            raise ValueError("a class is missing")
+        return right(log_P, y)
+
+
+@dataclass(frozen=True)
+class EntropyByP(goralx.Metric):
+    """Accuracy less the prediction entropy by P log P, which is NaN where P is 0."""
+
+    def __call__(self, log_P, y, classes):
+        P = np.exp(log_P)
+        with np.errstate(all="ignore"):
+            return right(log_P, y) + float((P * np.log(P)).sum(axis=1).mean())
+
+
+SEEN: list[int] = []
+
+
+@dataclass(frozen=True)
+class Counting(goralx.Metric):
+    """Accuracy, and a little more each time."""
+
+    def __call__(self, log_P, y, classes):
+        SEEN.append(1)
+        return right(log_P, y) + 1e-6 * len(SEEN)
+
+
+@dataclass(frozen=True)
+class InPlace(goralx.Metric):
+    """Mean probability of the true class; it exponentiates where it was given log P."""
+
+    def __call__(self, log_P, y, classes):
+        np.exp(log_P, out=log_P)
+        return float(log_P[np.arange(len(y)), y].mean())
+
+
+METRICS = {
+    "check_is_metric": NoMetric(),
+    "check_value": WholePercent(),
+    "check_better": ErrorSaidToBeGood(),
+    "check_sample_order": FirstHalf(),
+    "check_class_order": RecallOfTheFirst(),
+    "check_absent_class": Crowded(),
+    "check_certain": EntropyByP(),
+    "check_same_value_again": Counting(),
+    "check_inputs_untouched": InPlace(),
+}
+
 BROKEN: dict[str, dict[str, Any]] = {
     "goal": COMMON | GOALS,
     "operator": COMMON | OPERATORS,
@@ -741,6 +841,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "batch": COMMON | BATCH_RULES,
     "model": COMMON | MODELS,
     "dataset": COMMON | DATASETS,
+    "metric": COMMON | METRICS,
     "utility": COMMON | UTILITIES,
     "tracker": COMMON,
     "engine": COMMON,

@@ -27,6 +27,7 @@ VARIANTS = {
     ("batch", "gumbel"): [{"beta": 0.0}],
     ("batch", "kmeanspp"): [{"oversample": 1}],
     ("strategy", "uncertainty"): [{"measure": "entropy"}, {"measure": "least_confident"}],
+    ("metric", "ece"): [{"bins": 1}],
     ("model", "softmax"): [
         {"C": 0.01},
         {"C": 0.01, "penalize_intercept": True},
@@ -126,6 +127,7 @@ def test_a_class_will_do_where_it_needs_no_arguments():
     goralx.testing.check_utility(registry().component("utility", "influence").cls)
     goralx.testing.check_model(registry().component("model", "softmax").cls)
     goralx.testing.check_dataset(SoundDataset)
+    goralx.testing.check_metric(registry().component("metric", "macro_f1").cls)
 
 
 def test_an_unknown_group_is_refused_with_the_groups():

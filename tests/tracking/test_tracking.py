@@ -80,7 +80,7 @@ def test_a_run_can_be_read_back(tmp_path, store, capsys):
     assert {"mlflow.user", "mlflow.source.name", "mlflow.runName", "goralx.directory"} <= set(tags)
     assert "goralx.sweep" not in tags and "mlflow.parentRunId" not in tags
     final = {n.removeprefix("summary/"): v for n, v in run.data.metrics.items() if "summary" in n}
-    assert final["aulc"] == summary["aulc"] and final["accuracy"] == summary["accuracy"]
+    assert final["aulc"] == summary["aulc"] and final["accuracy"] == summary["test"]["accuracy"]
     assert final["labels_needed_80"] == summary["labels_needed"]["80%"]
     assert points(store, run.info.run_id, "summary/aulc") == [(36, summary["aulc"])]
     for name in ("rounds.csv", "queries.csv", "utilities.npz", "summary.json", "instance.npz",
@@ -255,7 +255,9 @@ def test_the_bar_and_the_vacuity_warning_are_plain_lines_on_stderr(tmp_path, cap
         last = shown.rstrip("\n").split("\r")[-1]
         summary = read_summary(tmp_path / name)
         assert f"run-{name}: 100%" in last and "30/30" in last
-        assert f"accuracy {summary['accuracy']:.3f}, ent {summary['goals']['ent']:.4g}" in last
+        assert (
+            f"accuracy {summary['test']['accuracy']:.3f}, ent {summary['goals']['ent']:.4g}" in last
+        )
 
 
 PARALLEL = """
