@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 import goralx
-from goralx import Array, BadInput, Query, Rows, Scores, top_b
+from goralx import Array, BadInput, Query, Rows, Scores, Selection, top_b
 from goralx.core import with_constant
 
 
@@ -46,6 +46,7 @@ class Sequential(goralx.BatchRule):
     estimator looked at are scored again. A design criterion asks no label: then it is BAIT's
     forward pass (Ash et al. 2021, arXiv:2106.09675).
 
+    What each is predicted to add, those before it labelled, is its gain: summed, the batch's.
     A wrong label misleads the rest of its batch: the gain is large for an oracle, less for others.
     """
 
@@ -58,16 +59,21 @@ class Sequential(goralx.BatchRule):
             raise BadInput(f"batch.fantasy={self.fantasy}; allowed: argmax, optimistic")
 
     def choose(self, query: Query) -> Rows:
+        return self.select(query).rows
+
+    def select(self, query: Query) -> Selection:
         scores, left = query.scores, query.scores.looked_at
         asked = query.candidates.subset(left)
         scores = replace(scores, utility=scores.utility[left], looked_at=np.arange(len(left)))
         chosen: list[int] = []
+        gains: list[float] = []
         while True:
             worth = np.zeros(len(left)) if scores.vacuous else scores.utility
             best = int(top_b(worth, 1, query.rng)[0])
             chosen.append(int(left[best]))
+            gains.append(float(scores.utility[best]))
             if len(chosen) == query.batch_size or len(left) == 1:
-                return np.array(chosen)
+                return Selection(np.array(chosen), query.scores.utility, np.array(gains))
             label = self._label(scores, best)
             left, asked = np.delete(left, best), asked.inserted(best, label, query.scorer.regime)
             scores = query.scorer(asked)

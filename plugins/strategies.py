@@ -18,7 +18,7 @@ class GoalOriented(goralx.Strategy):
     uses_goal: ClassVar[bool] = True
 
     def select(self, query: Query) -> Selection:
-        return Selection(query.batch(), query.scores.utility)
+        return query.selection()
 
 
 @dataclass(frozen=True)

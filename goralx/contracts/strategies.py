@@ -20,11 +20,13 @@ from .scores import Scorer, Scores
 class Selection:
     """``rows`` (b,): places among the candidates, best first; ``utility`` (N,) of all, or None.
 
-    A utility of NaN says that a candidate was not looked at.
+    A utility of NaN says that a candidate was not looked at. ``gains`` (b,) are what each of the
+    rows is predicted to add to the goal once those before it are labelled; None: its utility.
     """
 
     rows: Rows
     utility: Array | None = None
+    gains: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,13 @@ class Query:
             raise Incompatible("this query has no goal; give a goal, an operator and a utility")
         return self.score
 
+    def selection(self) -> Selection:
+        """The batch that the run's rule puts together; the best where it has none."""
+        return self.top(self.scores.utility) if self.rule is None else self.rule.select(self)
+
     def batch(self) -> Rows:
-        """Places of the batch that the run's rule puts together; the best where it has none."""
-        if self.rule is None:
-            return top_b(self.scores.utility, self.batch_size, self.rng)
-        return self.rule.choose(self)
+        """Its places alone."""
+        return self.selection().rows
 
     def top(self, utility: Array) -> Selection:
         """The ``batch_size`` best by ``utility`` (N,), ties broken at random, NaN never chosen."""
@@ -103,6 +107,10 @@ class BatchRule(ABC):
         Reads ``query.scores`` and draws from ``query.rng``; a candidate whose utility is NaN was
         not looked at and is never chosen.
         """
+
+    def select(self, query: Query) -> Selection:
+        """The same, with what all are worth; a rule that scores again as it goes says ``gains``."""
+        return Selection(self.choose(query), query.scores.utility)
 
 
 class Strategy(ABC):

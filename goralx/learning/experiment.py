@@ -193,7 +193,7 @@ class Experiment:
         ids = instance.pool[unlabelled]
         queried, utility = ids[selection.rows], selection.utility
         tau = goals[self.goal]
-        predicted = float("nan") if scores is None else float(scores.utility[selection.rows].sum())
+        predicted = _predicted(selection, scores)
         following = State(
             rows=np.concatenate([state.rows, queried]),
             rng=state.rng,
@@ -289,3 +289,11 @@ class Experiment:
             return {}
         rng = streams(self.seed, f"audit {state.index}")
         return auditor.agreement(candidates, scores, rng, self.batch_size)
+
+
+def _predicted(selection: Selection, scores: Scores | None) -> float:
+    """What the batch is predicted to add to the goal: a sum over its samples, in their order."""
+    if scores is None:
+        return float("nan")
+    gains = scores.utility[selection.rows] if selection.gains is None else selection.gains
+    return float(gains.sum())

@@ -59,4 +59,9 @@ def _checked(selection: Selection, query: Query, name: str) -> Selection:
             f"strategy {name} gave utilities of shape {np.shape(selection.utility)}; "
             f"expected ({n},), one a candidate, or None"
         )
-    return Selection(rows.astype(np.int64, copy=False), selection.utility)
+    if selection.gains is not None and np.shape(selection.gains) != (len(rows),):
+        raise BadInput(
+            f"strategy {name} gave gains of shape {np.shape(selection.gains)}; "
+            f"expected ({len(rows)},), one a chosen candidate, or None"
+        )
+    return Selection(rows.astype(np.int64, copy=False), selection.utility, selection.gains)

@@ -6,7 +6,7 @@ import numpy as np
 
 from goralx.contracts import BatchRule
 
-from .common import Check, global_generators_unused, untouched
+from .common import Check, global_generators_unused, require_array, untouched
 from .processes import in_another_process
 from .scenario import rule_query
 
@@ -43,6 +43,17 @@ def check_not_looked_at(rule: BatchRule) -> None:
     rows = np.asarray(rule.choose(asked))
     unseen = rows[np.isnan(asked.scores.utility[rows])]
     assert not len(unseen), f"it chose {unseen.tolist()}, whose utility is NaN"
+
+
+def check_gains(rule: BatchRule) -> None:
+    """``select`` gives the rows of ``choose``, and with gains one finite number for each of them."""
+    selection = rule.select(rule_query(5))
+    rows = np.asarray(rule.choose(rule_query(5)))
+    assert np.array_equal(selection.rows, rows), (
+        f"select gives the rows {selection.rows}, choose {rows}; let one call the other"
+    )
+    if selection.gains is not None:
+        require_array(np.asarray(selection.gains), rows.shape, "gains")
 
 
 def check_same_generator_same_rows(rule: BatchRule) -> None:
@@ -86,6 +97,7 @@ CHECKS: tuple[Check, ...] = (
     check_is_batch_rule,
     check_rows,
     check_not_looked_at,
+    check_gains,
     check_same_generator_same_rows,
     check_same_rows_in_another_process,
     check_ties_at_random,
