@@ -20,6 +20,7 @@ from .configuration import Settings, typed_options
 
 JOBS = ("learn", "approximation")
 PRECISIONS = ("single", "double")
+RECORDED = ("all", "quantiles")
 CEILINGS: dict[Any, bool | None] = {"auto": None, True: True, False: False}
 
 TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
@@ -35,6 +36,8 @@ class Run:
     tracker: Tracker
     threads: int
     progress: bool
+    figures: bool
+    all_utilities: bool
 
 
 def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None) -> Run:
@@ -89,7 +92,8 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     }
     title = "-".join([*(name[g] for g in ("dataset", "strategy", "goal", "operator")), f"s{seed}"])
     info = RunInfo(directory, title, config, tags)
-    return Run(experiment, info, built["tracker"], config["threads"], config["progress"])
+    kept = {"figures": _figures(config), "all_utilities": _recorded(config) == "all"}
+    return Run(experiment, info, built["tracker"], config["threads"], config["progress"], **kept)
 
 
 def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None = None) -> StudyRun:
@@ -142,7 +146,8 @@ def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None 
     }
     title = f"{chosen['dataset']}-approximation-{chosen['utility']}-{chosen['goal']}-s{seed}"
     info = RunInfo(directory, title, config, tags)
-    return StudyRun(study, tuple(options["figures"]), info, tracker, config["progress"])
+    figures = tuple(options["figures"]) if _figures(config) else ()
+    return StudyRun(study, figures, info, tracker, config["progress"])
 
 
 def _options_of(node: Mapping[str, Any], names: str) -> dict[str, Any]:
@@ -161,6 +166,8 @@ def _check_top_level(config: Mapping[str, Any]) -> None:
         raise BadInput(f"ceiling={config['ceiling']}; allowed: auto, true, false")
     if config.get("job", "learn") not in JOBS:
         raise unknown_name("job", config["job"], JOBS)
+    if _recorded(config) not in RECORDED:
+        raise BadInput(f"record.utilities={_recorded(config)}; allowed: {', '.join(RECORDED)}")
     if _precision(config) not in PRECISIONS:
         raise unknown_name("precision", config["precision"], PRECISIONS)
 
@@ -199,6 +206,16 @@ def _instance(
 def _precision(config: Mapping[str, Any]) -> str:
     """Runs recorded before there was a choice were in double precision."""
     return str(config.get("precision", "double"))
+
+
+def _figures(config: Mapping[str, Any]) -> bool:
+    """Runs recorded before there was a choice drew them."""
+    return bool(config.get("figures", True))
+
+
+def _recorded(config: Mapping[str, Any]) -> str:
+    """Runs recorded before there was a choice kept all utilities."""
+    return str(config.get("record", {"utilities": "all"})["utilities"])
 
 
 def _drawn(dataset: Any, name: str, seed: int) -> Instance:

@@ -70,7 +70,7 @@ def follow(run: Run, go: Callable[..., dict[str, Any]], **more: Any) -> None:
     with _resumable(run.info.directory):
         summary = go(
             run.experiment, run.info, tracker=run.tracker, observe=observe, progress=run.progress,
-            **more,
+            figures=run.figures, all_utilities=run.all_utilities, **more,
         )  # fmt: skip
     escaping.say(closing_table(summary))
 

@@ -50,6 +50,13 @@ class Auditing:
 
 
 @dataclass
+class Recording:
+    """How much of a run is kept on disk."""
+
+    utilities: str = MISSING
+
+
+@dataclass
 class Approximation:
     """The study of approximation quality; see `goralx.approximation`."""
 
@@ -86,6 +93,8 @@ class Settings:
     stop: Stopping = field(default_factory=Stopping)
     audit: Auditing = field(default_factory=Auditing)
     ceiling: Any = MISSING
+    figures: bool = MISSING
+    record: Recording = field(default_factory=Recording)
     job: str = MISSING
     approximation: Approximation = field(default_factory=Approximation)
     precision: str = MISSING

@@ -40,14 +40,17 @@ def run(
     tracker: Tracker,
     observe: Observe,
     progress: bool = True,
+    figures: bool = True,
+    all_utilities: bool = True,
 ) -> dict[str, Any]:
     """Run the experiment into ``info.directory``; returns the summary, which is ``summary.json``.
 
     ``observe`` gives further metrics of a round (`goralx.discovery.Registry.observe`);
-    ``hydra_files`` are the texts of ``.hydra/``. Nothing is written before the first round has
-    come through, so that what is refused there leaves nothing behind.
+    ``hydra_files`` are the texts of ``.hydra/``. ``figures`` are drawn or not, ``all_utilities``
+    kept or only their quantiles. Nothing is written before the first round has come through, so
+    that what is refused there leaves nothing behind.
     """
-    record, clock = Record(info.directory, experiment.instance), _clock()
+    record, clock = Record(info.directory, experiment.instance, all_utilities), _clock()
     with _session(experiment, info, 0, progress) as bar:
         rows = _rows(experiment.rounds(), observe, clock)
         first = next(rows)
@@ -55,7 +58,8 @@ def run(
             identity = _identity(experiment, info)
             record.create(hydra_files, {"status": "running", **identity})
             rows = chain([first], rows)
-            return _follow(experiment, record, rows, Guarded(tracker, info), bar, clock, identity)
+            tracked = Guarded(tracker, info)
+            return _follow(experiment, record, rows, tracked, bar, clock, identity, figures)
 
 
 def resume(
@@ -65,13 +69,16 @@ def resume(
     tracker: Tracker,
     observe: Observe,
     progress: bool = True,
+    figures: bool = True,
+    all_utilities: bool = True,
 ) -> dict[str, Any]:
     """Go on with the run whose record ``info.directory`` holds; a finished one is
     drawn and tracked again.
 
     Raises `BadInput` if there is no record, or it is of another experiment or other data.
     """
-    record, identity = Record(info.directory, experiment.instance), _identity(experiment, info)
+    record = Record(info.directory, experiment.instance, all_utilities)
+    identity = _identity(experiment, info)
     if not (info.directory / ".hydra").is_dir():
         raise BadInput(f"{info.directory} holds no run · give a run's directory, or run anew")
     with record.hold():
@@ -84,8 +91,9 @@ def resume(
             )
         tracked = Guarded(tracker, info)
         if given["status"] == "finished":
-            with plain_warnings():
-                _draw(experiment, record, given)
+            if figures:
+                with plain_warnings():
+                    _draw(experiment, record, given)
             tracked.start()
             tracked.finish("finished", given)
             return given
@@ -96,7 +104,7 @@ def resume(
         clock = _clock(float(read_rounds(info.directory).get("seconds/total", np.zeros(1))[-1]))
         with _session(experiment, info, done, progress) as bar:
             rows = _rows(experiment.rounds(checkpoint), observe, clock)
-            return _follow(experiment, record, rows, tracked, bar, clock, identity)
+            return _follow(experiment, record, rows, tracked, bar, clock, identity, figures)
 
 
 def closing_table(summary: Mapping[str, Any]) -> str:
@@ -137,9 +145,11 @@ def _four(value: float | None) -> str:
 
 
 def _curves(summary: Mapping[str, Any]) -> str:
-    """Where a run's curves are looked at: MLflow's pages if it was told, else the pictures."""
-    tracked = summary["config"].get("tracker", {}).get("name") == "mlflow"
-    return "goralx ui" if tracked else str(Path(summary["directory"]) / "figures")
+    """Where a run's curves are looked at: MLflow's pages if told, else the pictures or a table."""
+    config = summary["config"]
+    kept = "figures" if config.get("figures", True) else "rounds.csv"
+    tracked = config.get("tracker", {}).get("name") == "mlflow"
+    return "goralx ui" if tracked else str(Path(summary["directory"]) / kept)
 
 
 def _clock(elapsed: float = 0.0) -> Clock:
@@ -174,6 +184,7 @@ def _follow(
     bar: Progress,
     clock: Clock,
     identity: Mapping[str, Any],
+    figures: bool,
 ) -> dict[str, Any]:
     """Record, track and show every round; put down how it ended, whatever ends it."""
     n_init, goal = len(experiment.instance.init), f"goal/{experiment.goal}"
@@ -202,8 +213,9 @@ def _follow(
             tracked.finish(status, broken)
         raise
     try:
-        bar.note("drawing")
-        _draw(experiment, record, summary)
+        if figures:
+            bar.note("drawing")
+            _draw(experiment, record, summary)
         bar.show(summary["n_queries"], float(curve[metric][-1]), float(curve[goal][-1]))
     finally:
         tracked.finish("finished", summary)

@@ -6,7 +6,8 @@ A run directory is the source of truth; everything that tracks a run can be rebu
 ``queries.csv``     a row a queried sample: round, pool_id, label (see `escaping.for_csv`), utility
 ``utilities.npz``   ids (M,), round (R,), n_labelled (R,), utility (R, M) float32: a row for each
                     round that has utilities, a column for each sample of the initial pool, NaN once
-                    it is queried (while the run goes on, ``utilities/00000.npy``, ... one a round)
+                    it is queried (while the run goes on, ``utilities/00000.npy``, ... one a round);
+                    only where all utilities are kept (``record.utilities=all``)
 ``instance.npz``    init, pool, test, dev: row numbers in the source data set, as is every pool_id
 ``checkpoint.npz``  the labelled rows in order, the last fit, the generator: what resuming needs
 ``summary.json``    what the run is (name, tags, configuration) and how it ended
@@ -45,10 +46,14 @@ from .storage import append_csv, keep_rows, number, read_csv, write_csv, write_j
 
 @dataclass(frozen=True)
 class Record:
-    """The record in ``directory``, for one writer at a time; see the module for its files."""
+    """The record in ``directory``, for one writer at a time; see the module for its files.
+
+    ``utilities`` says whether those of every candidate are kept, or only what ``rounds.csv`` has.
+    """
 
     directory: Path
     instance: Instance = field(repr=False)
+    utilities: bool = True
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -98,7 +103,7 @@ class Record:
         if not queries.exists():
             append_csv(queries, [["round", "pool_id", "label", "utility"]])
         append_csv(queries, [[round.index, i, name, number(u)] for i, name, u in queried])
-        if round.utility is not None:
+        if round.utility is not None and self.utilities:
             dense = np.full(len(self.instance.pool), np.nan, dtype=np.float32)
             dense[np.isin(self.instance.pool, round.pool_ids)] = round.utility
             parts = self.directory / "utilities"

@@ -34,11 +34,13 @@ def draw(directory: Path, goal: str, results: Mapping[str, Any]) -> None:
     rounds, folder = read_rounds(directory), directory / "figures"
     paint(folder / "learning_curve.png", lambda: learning_curve(rounds, results))
     paint(folder / "goal_curves.png", lambda: goal_curves(rounds, goal))
-    if (directory / "utilities.npz").exists():
+    if np.isfinite(rounds["utility/q050"]).any():
         paint(folder / "utility_distribution.png", lambda: _utilities(directory, rounds))
 
 
 def _utilities(directory: Path, rounds: Mapping[str, Array]) -> Figure:
+    if not (directory / "utilities.npz").exists():  # only quantiles were kept
+        return utility_distribution(rounds, np.empty(0), [])
     with np.load(directory / "utilities.npz", allow_pickle=False) as stored:
         n_scored = stored["n_labelled"]
     spread = np.linspace(0, len(n_scored) - 1, N_HISTOGRAMS)
@@ -126,10 +128,10 @@ def utility_distribution(
     """Quantiles of the candidates' utilities against labels, and histograms at ``n_scored``."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5.6), dpi=100, layout="constrained")
-    grid = figure.add_gridspec(2, 1, height_ratios=[3.5, 2.1])
-    above, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
-    axes = above.add_subplot()
+    heights = [3.5, 2.1] if len(utility) else [3.5]
+    figure = Figure(figsize=(8, sum(heights)), dpi=100, layout="constrained")
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    axes = figure.add_subfigure(grid[0]).add_subplot()
     plain(axes)
     axes.set_xlabel("labels (init set included)")
     n = rounds["n_labelled"]
@@ -142,7 +144,9 @@ def utility_distribution(
     _stretch(axes, np.concatenate([rounds[f"utility/q{q}"] for q in ("000", "025", "075", "100")]))
     _legend(axes)
     _title(axes, "Utility of the candidates", "bands hold the share of the pool that is named")
-    histograms = below.subplots(1, len(utility), squeeze=False)[0]
+    if not len(utility):
+        return figure
+    histograms = figure.add_subfigure(grid[1]).subplots(1, len(utility), squeeze=False)[0]
     for panel, n_labelled, values in zip(histograms, n_scored, utility):
         plain(panel)
         panel.hist(values[np.isfinite(values)], bins=30, color=BLUE, alpha=0.75)

@@ -46,7 +46,7 @@ def check_not_looked_at(rule: BatchRule) -> None:
 
 
 def check_gains(rule: BatchRule) -> None:
-    """``select`` gives the rows of ``choose``, and with gains one finite number for each of them."""
+    """``select`` gives the rows of ``choose``, and its gains, if any, are a number for each."""
     selection = rule.select(rule_query(5))
     rows = np.asarray(rule.choose(rule_query(5)))
     assert np.array_equal(selection.rows, rows), (

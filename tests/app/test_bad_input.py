@@ -66,6 +66,8 @@ VALUES = [
     (["batch_size="], ["batch_size=", "a whole number"]),
     (["metrics=[ece]", "metrics.ece.bins=many"], ["metrics.ece.bins=many", "a whole number"]),
     (["metrics=[ece]", "metrics.ece.bins=0"], ["metrics.ece.bins=0", "at least 1"]),
+    (["record.utilities=some"], ["record.utilities=some", "all, quantiles"]),
+    (["figures=some"], ["figures=some", "true or false"]),
     (["batch_size=0"], ["batch_size=0", "at least 1"]),
     (["batch_size=-10"], ["batch_size=-10", "at least 1"]),
     (["n_queries=0"], ["n_queries=0", "at least 1"]),

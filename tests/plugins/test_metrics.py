@@ -212,8 +212,10 @@ def test_the_first_metric_is_what_summary_and_closing_table_speak_of(tmp_path):
 def test_metrics_and_their_options_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = "metrics=[balanced_accuracy,ece]", "metrics.ece.bins=3", "hydra.run.dir=run"
-    out = call(capsys, *SHORT, *words)
+    out = call(capsys, *SHORT, *words, "figures=false", "record.utilities=quantiles")
     assert out.status == 0, out.err
+    there = {path.name for path in (tmp_path / "run").iterdir()}
+    assert not there & {"figures", "utilities", "utilities.npz"} and "rounds.csv" in out.out
     assert "final balanced accuracy" in out.out and "mean balanced accuracy" in out.out
     header = (tmp_path / "run" / "rounds.csv").read_text().splitlines()[0].split(",")
     tested = [name for name in header if name.startswith("test/")]

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from goralx.app import runner
+from goralx.records import read_rounds
 from goralx.report import figures
 from tests import runs
 
@@ -38,6 +40,23 @@ def test_a_run_draws_its_curves(finished):
 def test_a_random_run_has_no_utilities_to_draw(tmp_path):
     runs.run(tmp_path / "run", runs.experiment(strategy="random", n_queries=10))
     assert names(tmp_path / "run") == ["goal_curves", "learning_curve"]
+
+
+def test_where_only_quantiles_are_kept_they_are_drawn(finished, tmp_path):
+    whole, directory = finished[0], tmp_path / "run"
+    made = runs.experiment()
+    runner.run(
+        made, runs.info(directory, made), hydra_files=runs.HYDRA_FILES, progress=False,
+        tracker=runs.build("tracker", "csv"), observe=lambda round: {}, all_utilities=False,
+    )  # fmt: skip
+    assert not (directory / "utilities").exists() and not (directory / "utilities.npz").exists()
+    assert names(directory) == names(whole)
+    assert_drawn(directory / "figures" / "utility_distribution.png")
+    assert (directory / "queries.csv").read_text() == (whole / "queries.csv").read_text()
+    kept, all_of_them = (read_rounds(d) for d in (directory, whole))
+    for column in kept:
+        if not column.startswith("seconds/"):
+            np.testing.assert_array_equal(kept[column], all_of_them[column])
 
 
 @pytest.mark.parametrize("n_queries", [6, 60])

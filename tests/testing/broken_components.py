@@ -538,10 +538,23 @@ HOW: dict[str, Callable[[Query], np.ndarray]] = {
     "in place": in_place,
 }
 
+
+@dataclass(frozen=True)
+class GainsOfAll(goralx.BatchRule):
+    """The best, with the gains of whoever was there."""
+
+    def choose(self, query: Query):
+        return goralx.top_b(query.scores.utility, query.batch_size, query.rng)
+
+    def select(self, query: Query):
+        return Selection(self.choose(query), None, query.scores.utility)
+
+
 BATCH_RULES = {
     "check_is_batch_rule": NeedsAWord(),
     "check_rows": Scripted("pool rows"),
     "check_not_looked_at": Scripted("whole pool"),
+    "check_gains": GainsOfAll(),
     "check_same_generator_same_rows": Scripted("with state"),
     "check_same_rows_in_another_process": Scripted("by hash"),
     "check_ties_at_random": Scripted("the first"),
