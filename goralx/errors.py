@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -72,3 +74,25 @@ def unknown_name(kind: str, given: str, names: Iterable[str], hint: str = "") ->
     nearest = f"; did you mean '{near[0]}'?" if near else ""
     listed = ", ".join(known) or "none"
     return UnknownName(f"unknown {kind} '{given}'{nearest} · available: {listed}{hint}")
+
+
+_TO_QUOTE = re.compile(
+    r"""^$|^null$|^[\['"{\s]|\s$|.,|,.|[\\\n\r]|\$\{|^\w+\(.*\)$""", re.IGNORECASE
+)
+"""Text that the command line would not take as it stands: a list, a sweep, a reference, nothing."""
+
+
+def as_word(option: str, value: str | Sequence[str]) -> str:
+    """``OPTION=VALUE`` as it is typed in a shell, whatever characters the text or texts are of."""
+    if isinstance(value, str):
+        return f"{option}={shlex.quote(_quoted(value) if _TO_QUOTE.search(value) else value)}"
+    listed = ",".join(value)
+    if any(_TO_QUOTE.search(text) for text in value):
+        listed = f"[{','.join(map(_quoted, value))}]"
+    return f"{option}={shlex.quote(listed)}"
+
+
+def _quoted(text: str) -> str:
+    """As the configuration's grammar has text in quotes: no reference, no end before the end."""
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", re.sub(r'(\\*)"', r'\1\1\\"', text)) + '"'

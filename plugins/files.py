@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -11,6 +12,11 @@ from scipy.sparse import issparse
 import goralx
 from goralx import BadInput, Instance, Split
 from goralx.data import (
+    MISSING_MARKS,
+    Columns,
+    Reading,
+    Table,
+    TextEncoder,
     features_and_labels,
     fetch_openml,
     find_openml,
@@ -23,20 +29,33 @@ from goralx.data import (
     read_table,
 )
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 MISSING = ("error", "drop", "mean")
 CATEGORICAL = ("error", "onehot", "drop")
+Texts = str | Sequence[str] | None
+
+
+def texts(given: Texts, columns: Sequence[str] = ()) -> list[str]:
+    """A list, or texts separated by commas; a column whose name has commas may be given alone."""
+    if isinstance(given, str):
+        given = [given] if given in columns else given.split(",")
+    return [text for item in given or () if (text := str(item).strip())]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(Split):
+class OfColumns(Split):
     """What becomes of the columns of a table, beside the options of every `goralx.Split`."""
 
-    exclude: str | None = None
+    exclude: Texts = None
     missing: str = "error"
+    na_values: Texts = None
+    na_labels: str = "missing"
     categorical: str = "error"
+    onehot: Texts = None
+    encoder: str | None = None
+    text: Texts = None
+    model: str = "bert-base-uncased"
+    max_length: int = 128
+    n_components: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,53 +63,81 @@ class Table(Split):
             given = getattr(self, option)
             if given not in allowed:
                 raise BadInput(f"dataset.{option}={given}; allowed: {', '.join(allowed)}")
+        self.text_encoder()
+        Reading(na_labels=self.na_labels)
 
-    def left_out(self) -> list[str]:
-        """Names of the columns to exclude."""
-        return [name.strip() for name in (self.exclude or "").split(",") if name.strip()]
+    def text_encoder(self) -> TextEncoder | None:
+        """The encoder of text columns, if they are to be encoded."""
+        if self.encoder is None and self.text is None:
+            return None
+        return TextEncoder(self.encoder or "tfidf", self.model, self.max_length, self.n_components)
 
-    def made(
-        self, name: str, frame: DataFrame, label: str, rng: np.random.Generator, what: str
-    ) -> Instance:
+    def made(self, name: str, table: Table, rng: np.random.Generator, what: str) -> Instance:
         """The instance of a table with its column of labels; ``what`` says where it came from."""
-        X, labels, dropped = features_and_labels(
-            frame,
-            label,
-            exclude=self.left_out(),
+        columns = list(table.frame.columns)
+        how = Columns(
+            exclude=texts(self.exclude, columns),
             missing=self.missing,
             categorical=self.categorical,
+            onehot=texts(self.onehot, columns),
+            text=texts(self.text, columns),
+            encoder=self.text_encoder(),
         )
-        rows = f", {dropped} rows with missing values dropped" if dropped else ""
-        source = f"{what}, label {label}{rows}"
-        return self.split(name, X, labels, rng, source=source, impute=self.missing == "mean")
+        samples = features_and_labels(table, how)
+        rows = f", {samples.dropped} rows with missing values dropped" if samples.dropped else ""
+        drawn = self.split(
+            name,
+            samples.X,
+            samples.labels,
+            rng,
+            source=f"{what}, label {table.label}{rows}",
+            impute=self.missing == "mean",
+            marks=table.label_marks,
+        )
+        return drawn.spread(samples.rows, samples.total)
 
 
 @dataclass(frozen=True)
-class Csv(Table):
+class Csv(OfColumns):
     """A table with a column of labels: .csv, .tsv (also compressed) or .parquet.
 
     ``label`` is the column's name or its number from 0 (-1 is the last, the default); ``exclude``
-    names columns to leave out, separated by commas. ``missing`` values ("", ?, NA, NaN, null, None)
-    are an "error", or "drop" the row, or are replaced by the column's "mean" over pool and init.
-    Columns that are not numbers (``categorical``) are an "error", or become a column for each value
-    ("onehot"), or are left out ("drop"). ``n_init`` null is two samples a class, ``n_test`` null a
-    quarter of the rows. Row numbers count the rows that are used, from 0.
+    names columns to leave out (a list, or separated by commas). ``missing`` values (what pandas
+    takes for one, "?", and ``na_values``) are an "error", or "drop" the row, or are replaced by the
+    column's "mean" over pool and init; ``na_labels`` "class" takes all but "" for classes in the
+    label column. Columns that are not numbers (``categorical``) are an "error", or become a column
+    for each value ("onehot"), or are left out ("drop"); those named in ``onehot`` are spread so in
+    any case. An ``encoder`` makes vectors of the columns ``text``, by default those that hold
+    prose: "tfidf" is TF-IDF reduced to ``n_components`` by an SVD, "terms" TF-IDF as it is, sparse,
+    "transformer" the [CLS] of ``model`` for the first ``max_length`` tokens. ``header`` null takes
+    the first line for the names of columns unless it looks like a sample, which is refused;
+    ``encoding`` null is UTF-8, or UTF-16 where the file says so. ``n_init`` null is two samples a
+    class, ``n_test`` null a quarter of the rows. Row numbers count the rows of the file, from 0.
     """
 
     path: str | None = None
     label: str | None = None
     delimiter: str | None = None
-    header: bool = True
+    header: bool | None = None
+    encoding: str | None = None
+    decimal: str = "."
+    thousands: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise BadInput(f"dataset.delimiter={self.delimiter!r}; a single character, e.g. ';'")
+        self.reading()
+
+    def reading(self) -> Reading:
+        r"""How the file is read; a tab is also written as \t."""
+        delimiter = "\t" if self.delimiter in (r"\t", "tab") else self.delimiter
+        return Reading(
+            delimiter, self.header, self.encoding, self.decimal, self.thousands,
+            texts(self.na_values), self.na_labels,
+        )  # fmt: skip
 
     def instance(self, rng: np.random.Generator) -> Instance:
         path = given_path(_required(self.path, "csv", "table.csv"))
-        frame, label = read_table(path, self.label, delimiter=self.delimiter, header=self.header)
-        return self.made("csv", frame, label, rng, path.name)
+        return self.made(path.name, read_table(path, self.label, self.reading()), rng, path.name)
 
 
 @dataclass(frozen=True)
@@ -111,11 +158,11 @@ class Npz(Split):
             if self.labels is None:
                 raise BadInput(f"{path} holds a sparse matrix; set dataset.labels=y.npy beside it")
             y = open_labels(given_path(self.labels, "dataset.labels"))
-            return self.split("npz", read_sparse_npz(path), y, rng, source=path.name)
+            return self.split(path.name, read_sparse_npz(path), y, rng, source=path.name)
         if self.labels is not None:
             raise BadInput(f"dataset.labels={self.labels} is for sparse matrices; {path} has y")
         X, y = read_arrays(path, "X", "y")
-        return self.split("npz", X, y, rng, source=path.name)
+        return self.split(path.name, X, y, rng, source=path.name)
 
 
 @dataclass(frozen=True)
@@ -132,17 +179,17 @@ class Svmlight(Split):
     def instance(self, rng: np.random.Generator) -> Instance:
         path = given_path(_required(self.path, "svmlight", "data.svm"))
         X, y = read_svmlight(path)
-        return self.split("svmlight", X, y, rng, source=path.name)
+        return self.split(path.name, X, y, rng, source=path.name)
 
 
 @dataclass(frozen=True)
-class OpenML(Table):
+class OpenML(OfColumns):
     """A data set of openml.org, by ``data_id``, or by ``data_name`` and ``version``.
 
     Read from ``data_home``, a cache folder of scikit-learn's that is never changed; or where that
     is null from ``openml_home/`` in ``GORALX_DATA`` if it is there, else from scikit-learn's own
-    cache, filled by a download. ``label`` null is OpenML's default target; ``exclude``, ``missing``
-    and ``categorical`` are those of dataset=csv, ``n_init`` and ``n_test`` too.
+    cache, filled by a download. ``label`` null is OpenML's default target; what becomes of its
+    columns is said as for dataset=csv, ``n_init`` and ``n_test`` too.
     """
 
     data_id: int | None = None
@@ -189,13 +236,15 @@ class OpenML(Table):
         frame = bunch.frame.rename_axis(index="row")
         frame.index += 1
         frame = frame[[*bunch.data.columns, bunch.target.name]]
-        return self.made("openml", frame, bunch.target.name, rng, which)
+        marks = MISSING_MARKS | set(texts(self.na_values))
+        table = Table(which, frame, bunch.target.name, missing=marks, na_labels=self.na_labels)
+        return self.made("openml", table, rng, which)
 
     def _sparse(self, bunch: Any, which: str, rng: np.random.Generator) -> Instance:
         """Of a sparse ARFF file: what is not there is zero, and stays so."""
         if self.missing != "error":
             raise BadInput(f"dataset.missing={self.missing}: {which} is sparse; allowed: error")
-        left_out = self.left_out()
+        left_out = texts(self.exclude, bunch.feature_names)
         unknown = sorted(set(left_out) - set(bunch.feature_names))
         if unknown:
             raise BadInput(f"dataset.exclude: {which} has no feature {', '.join(unknown)}")

@@ -5,12 +5,14 @@ rows are init, pool, test and dev. Features are an array, or a `Matrix` that is 
 time. Knows no model and no plugin; anybody may ask, data set plugins first.
 """
 
+from .choices import Columns
 from .features import Array, Features, as_features, check_finite
 from .instance import Instance, Labelled
 from .labels import Labels, plain_labels
 from .large_files import converted, open_labels, open_matrix
 from .matrix import Matrix, Rows, blocks, shown
 from .memory import as_matrix, part
+from .missing import MISSING as MISSING_MARKS
 from .seeds import streams
 from .sources import (
     cache_folder,
@@ -25,12 +27,15 @@ from .sources import (
 from .sparse import Sparse
 from .sparse_files import holds_sparse, read_sparse_npz, read_svmlight
 from .splits import NotCentred, Split, check_split, make_instance
-from .tables import features_and_labels, read_table
-from .text import Encoder, Tfidf, TfidfSvd, TransformerCls, vectors
+from .table_files import Reading, Table, read_table
+from .tables import Samples, TellsRowsApart, features_and_labels
+from .text import Encoder, TextEncoder, Tfidf, TfidfSvd, TransformerCls, vectors
 from .views import View
 
 __all__ = [
+    "MISSING_MARKS",
     "Array",
+    "Columns",
     "Encoder",
     "Features",
     "Instance",
@@ -38,9 +43,14 @@ __all__ = [
     "Labels",
     "Matrix",
     "NotCentred",
+    "Reading",
     "Rows",
+    "Samples",
     "Sparse",
     "Split",
+    "Table",
+    "TellsRowsApart",
+    "TextEncoder",
     "Tfidf",
     "TfidfSvd",
     "TransformerCls",

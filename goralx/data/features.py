@@ -74,3 +74,12 @@ def standardized(X: Features, rows: Rows, where: str) -> Features:
     # a constant column's standard deviation is round-off, not zero
     scale = np.where(deviation <= 1e-12 * largest, 1.0, deviation)
     return cast(Features, as_matrix(X).scaled(mean, scale))
+
+
+def spread(X: Features | Sparse, places: Rows, total: int) -> Features:
+    """Features (total, d): row i of X, an array or sparse, at ``places[i]``, zeros elsewhere."""
+    if isinstance(X, Sparse):
+        return cast(Features, X.spread(places, total))
+    wide = np.zeros((total, X.shape[1]), X.dtype)
+    wide[places] = X
+    return wide

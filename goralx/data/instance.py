@@ -10,8 +10,8 @@ import numpy as np
 
 from goralx.errors import BadInput
 
-from .features import Features, check_finite
-from .labels import Labels, check_labelled
+from .features import Features, check_finite, spread
+from .labels import Labels, check_classes
 from .matrix import Rows
 from .memory import as_matrix, part
 
@@ -33,8 +33,9 @@ class Instance:
 
     ``X`` (T, d) and ``y`` (T,) are all rows in the source's order; ``init``, ``pool``, ``test`` and
     ``dev`` are row numbers into them. init, pool and test are disjoint; dev is drawn from the
-    pool and, unless removed, stays in it (its labels are then known, and counted as labels).
-    ``classes`` names the K classes; ``source`` says in a line where the data came from.
+    pool and, unless removed, stays in it (its labels are then known, and counted as labels). A row
+    of the source that is not used is in none of them. ``classes`` names the K classes; init need
+    not have one of each. ``source`` says in a line where the data came from.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Instance:
                 f"dataset '{self.name}': X {self.X.shape} and y {self.y.shape} do not fit; "
                 "X is (samples, features), y is (samples,)"
             )
+        check_classes(self.y, self.classes, f"dataset '{self.name}'")
         check_finite(self.X, f"dataset '{self.name}'")
         parts = np.concatenate([self.init, self.pool, self.test])
         if len(np.unique(parts)) != len(parts):
@@ -61,7 +63,8 @@ class Instance:
             raise BadInput(
                 f"dataset '{self.name}': an empty pool or test set; give it more samples"
             )
-        check_labelled(self.y[self.init], self.classes, f"dataset '{self.name}': init")
+        if len(self.init) == 0:
+            raise BadInput(f"dataset '{self.name}': an empty init set; label at least one sample")
 
     @property
     def n_classes(self) -> int:
@@ -85,6 +88,19 @@ class Instance:
     def subset(self, rows: Rows) -> Labelled:
         """These samples, their features left on disk if they lie there."""
         return Labelled(part(self.X, rows), self.y[rows])
+
+    def spread(self, places: Rows, total: int) -> Instance:
+        """The same samples where they stand in a source of ``total`` rows; the others are unused.
+
+        Row i becomes row ``places[i]``. Unused rows are zeros, and of the first class by name only.
+        """
+        if len(places) == total:
+            return self
+        y = np.zeros(total, dtype=np.int64)
+        y[places] = self.y
+        X = spread(self.X, places, total)
+        parts = {name: places[getattr(self, name)] for name in ("init", "pool", "test", "dev")}
+        return replace(self, X=X, y=y, **parts)
 
     def in_single(self) -> Instance:
         """A copy with features in single precision; those that lie on disk stay as they are.

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from goralx.errors import BadInput
 
+from .missing import MISSING
+
 Labels = NDArray[np.int64]
 MANY_FRACTIONS = 20
 """Labels that are fractions are ratings up to here (0.5 to 5 in halves are 10), a target beyond."""
 
 
-def encode_labels(labels: ArrayLike, where: str) -> tuple[Labels, tuple[str, ...]]:
-    """Labels of any kind as 0..K-1, and the K names, sorted.
+def encode_labels(
+    labels: ArrayLike, where: str, *, marks: Collection[str] = MISSING
+) -> tuple[Labels, tuple[str, ...]]:
+    """Labels of any kind as 0..K-1, and the K names as they are written, sorted (by value if all
+    are numbers).
 
-    Raises `BadInput` for a missing label, for one class, and for what looks like a regression
-    target or an identifier: more different values than half the samples, or many fractions.
+    Raises `BadInput` for a missing label (``marks`` are the texts that stand for one), for one
+    class, and for what looks like a regression target or an identifier: more different values than
+    half the samples, or many fractions.
     """
-    values = plain_labels(np.asarray(labels), where)
+    values = plain_labels(labels, where, marks=marks)
     classes, y = np.unique(values, return_inverse=True)
     K, total = len(classes), len(values)
     if K < 2:
@@ -29,34 +35,87 @@ def encode_labels(labels: ArrayLike, where: str) -> tuple[Labels, tuple[str, ...
             if K
             else f"{where}: no labels"
         )
-    if total < 2 * K or (values.dtype.kind == "f" and K > MANY_FRACTIONS):
+    numbers = as_numbers(classes)
+    if total < 2 * K or (K > MANY_FRACTIONS and _has_fractions(numbers)):
         raise BadInput(
             f"{where}: {K} different labels in {total} samples look like a regression target or an "
             "identifier; classification needs few classes with several samples each; give another "
             "label column, or bin the values"
         )
+    if numbers is not None:
+        order = np.argsort(numbers, kind="stable")
+        classes, y = classes[order], np.argsort(order, kind="stable")[y.ravel()]
     return y.astype(np.int64).ravel(), tuple(str(c) for c in classes)
 
 
-def plain_labels(values: np.ndarray, where: str) -> np.ndarray:
-    """Labels (n,) as integers, fractions or text, none of them missing."""
+def plain_labels(
+    labels: ArrayLike, where: str, *, marks: Collection[str] = MISSING
+) -> NDArray[np.generic]:
+    """Labels (n,) as integers, fractions or text, none of them missing: no NaN, None, NaT or NA of
+    pandas', no masked entry, none of the texts ``marks``.
+    """
+    values = np.asarray(labels)
     if values.ndim != 1:
         raise BadInput(f"{where}: labels of shape {values.shape}; expected (samples,)")
     missing = np.zeros(len(values), dtype=bool)
     if values.dtype.kind == "f":
         missing = ~np.isfinite(values)
+    elif values.dtype.kind in "mM":
+        missing = np.isnat(values)
     elif values.dtype.kind == "O":
         missing = np.array([v is None or _not_itself(v) for v in values], dtype=bool)
+    missing |= np.ma.getmaskarray(labels) if isinstance(labels, np.ma.MaskedArray) else False
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
-        raise BadInput(f"{where}: the label of row {row} is {values[row]}; every row needs a label")
+        masked = isinstance(labels, np.ma.MaskedArray) and not _is_missing(values[row])
+        shown = "masked" if masked else values[row]
+        raise BadInput(f"{where}: the label of row {row} is {shown}; every row needs a label")
     if values.dtype.kind == "O":
-        return values.astype(str)
+        _check_one_kind(values, where)
+        values = values.astype(str)
     if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8")
+        values = np.char.decode(values, "utf-8")
+    if values.dtype.kind in "UT":
+        found = np.isin(values, sorted(marks))
+        if found.any():
+            row = int(np.flatnonzero(found)[0])
+            raise BadInput(
+                f"{where}: the label of row {row} is {str(values[row])!r}, which stands for a "
+                "missing one; every row needs a label (leave the row out, or call the class "
+                "otherwise)"
+            )
     if values.dtype.kind == "f" and (values == np.round(values)).all():
         return values.astype(np.int64)
     return values
+
+
+def _check_one_kind(values: np.ndarray, where: str) -> None:
+    """As text 1 and "1" would be one class."""
+    first: dict[str, object] = {}
+    for row, value in enumerate(values):
+        other = first.setdefault(str(value), value)
+        if isinstance(value, str | bytes) != isinstance(other, str | bytes):
+            raise BadInput(
+                f"{where} mixes kinds of labels: row {row} has {value!r}, another {other!r}; give "
+                "one kind"
+            )
+
+
+def as_numbers(classes: np.ndarray) -> NDArray[np.float64] | None:
+    """What the classes (K,) are as numbers, or None where one is none."""
+    try:
+        numbers = classes.astype(np.float64)
+    except (TypeError, ValueError):
+        return None
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _has_fractions(numbers: NDArray[np.float64] | None) -> bool:
+    return numbers is not None and bool((numbers != np.round(numbers)).any())
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or _not_itself(value)
 
 
 def _not_itself(value: object) -> bool:
@@ -65,9 +124,16 @@ def _not_itself(value: object) -> bool:
     return not (isinstance(same, bool | np.bool_) and same)
 
 
-def check_labelled(y: Labels, classes: Sequence[str], where: str) -> None:
-    """Every class needs a labelled sample, or an unpenalised intercept runs off to infinity."""
-    present = np.bincount(y, minlength=len(classes)) > 0
-    if not present.all():
-        missing = ", ".join(repr(c) for c, p in zip(classes, present, strict=True) if not p)
-        raise BadInput(f"{where} has no sample of class {missing}; label at least one of each")
+def check_classes(y: Labels, classes: Sequence[str], where: str) -> None:
+    """Every label is the number of one of the classes, which have names of their own."""
+    K = len(classes)
+    wrong = np.flatnonzero((y < 0) | (y >= K))
+    if len(wrong):
+        row = int(wrong[0])
+        raise BadInput(
+            f"{where}: the label of row {row} is {int(y[row])}; allowed: 0 to {K - 1}, the numbers "
+            f"of its {K} classes"
+        )
+    if len(set(classes)) < K:
+        twice = next(c for c in classes if list(classes).count(c) > 1)
+        raise BadInput(f"{where}: two classes are called {twice!r}; give each its own name")

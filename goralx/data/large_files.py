@@ -16,7 +16,7 @@ from goralx.errors import BadInput
 
 from .labels import plain_labels
 from .sources import cache_folder, first_line
-from .tables import label_column
+from .table_files import label_column
 from .views import View, map_array
 
 
@@ -81,8 +81,10 @@ def _convert(file: Any, path: Path, label: str | None, folder: Path) -> None:
     from pyarrow import types
 
     schema = file.schema_arrow
-    target = label_column(schema.names, label)
-    columns = [name for name in schema.names if name != target]
+    indexes = (schema.pandas_metadata or {}).get("index_columns", [])
+    names = [name for name in schema.names if name not in indexes]
+    target = label_column(names, label)
+    columns = [name for name in names if name != target]
     kinds = [schema.field(name).type for name in columns]
     for name, kind in zip(columns, kinds):
         if not (types.is_floating(kind) or types.is_integer(kind)):

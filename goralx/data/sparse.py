@@ -79,6 +79,13 @@ class Sparse:
     def part(self, index: slice | Rows | Sequence[int]) -> Sparse:
         return Sparse(self.rows[index])
 
+    def spread(self, places: Rows, total: int) -> Sparse:
+        lengths = np.zeros(total, dtype=self.rows.indptr.dtype)
+        lengths[places] = np.diff(self.rows.indptr)
+        indptr = np.concatenate([[0], np.cumsum(lengths, dtype=lengths.dtype)])
+        order = self.rows[np.argsort(places, kind="stable")]
+        return Sparse(sparse.csr_array((order.data, order.indices, indptr), (total, self.shape[1])))
+
     def moments(self, rows: Rows) -> Moments:
         """Deviations about the mean, but nothing to subtract: zeros are to stay zeros."""
         known = self.rows[rows].astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from .instance import Instance
 from .labels import Labels, encode_labels
 from .matrix import Matrix, Rows
 from .memory import as_matrix
+from .missing import MISSING
 
 
 class NotCentred(RunWarning):
@@ -56,6 +57,7 @@ class Split:
         *,
         source: str,
         impute: bool = False,
+        marks: Collection[str] = MISSING,
     ) -> Instance:
         """An instance drawn as the options say, see `make_instance`."""
         return make_instance(
@@ -67,6 +69,7 @@ class Split:
             n_test=self.n_test,
             standardize=self.standardize,
             impute=impute,
+            marks=marks,
             source=source,
         )
 
@@ -82,6 +85,7 @@ def make_instance(
     standardize: bool = True,
     stratify: bool = True,
     impute: bool = False,
+    marks: Collection[str] = MISSING,
     source: str = "",
 ) -> Instance:
     """Draw an instance: a test set, then an init set balanced over classes, and the rest as pool.
@@ -91,10 +95,11 @@ def make_instance(
     never fewer than one a class, two a class if None. ``impute`` replaces a missing value (NaN) by
     its feature's mean, ``standardize`` scales features to mean 0, variance 1 (sparse ones are not
     centred): both over pool and init together, so that nothing is learnt from the test set. A
-    feature that is constant there is only centred. Raises `BadInput` where the rows do not suffice.
+    feature that is constant there is only centred. ``marks`` are texts that are no class but stand
+    for a missing label. Raises `BadInput` where the rows do not suffice.
     """
     where = f"dataset '{name}'"
-    y, classes = encode_labels(labels, where)
+    y, classes = encode_labels(labels, where, marks=marks)
     features = as_features(X, where)
     if len(features) != len(y):
         raise BadInput(f"{where}: {len(features)} rows of features but {len(y)} labels")

@@ -19,6 +19,9 @@ from .sparse import Sparse
 
 Vectors = NDArray[np.float32]
 
+COMPONENTS = 200
+"""Dimensions that texts are reduced to where nobody says how many."""
+
 
 class Encoder(Protocol):
     """Turns texts into vectors; ``settings`` is all that determines them beside the texts."""
@@ -61,12 +64,13 @@ class Tfidf:
 class TfidfSvd:
     """Latent semantic analysis: TF-IDF of words and word pairs, reduced by a truncated SVD.
 
-    Fit to all the texts it is given and to no label. The vectors are scaled by one number so that
-    their mean squared norm is ``n_components``, as it would be if they were standardised: the
-    geometry stays, and a penalty means the same for any number of components.
+    Fit to all the texts it is given and to no label; ``n_components`` None is 200, or as many as
+    there can be. The vectors are scaled by one number so that their mean squared norm is that, as
+    it would be if they were standardised: the geometry stays, and a penalty means the same for any
+    number of components.
     """
 
-    n_components: int = 200
+    n_components: int | None = None
     seed: int = 0
 
     @property
@@ -77,17 +81,19 @@ class TfidfSvd:
         from sklearn.decomposition import TruncatedSVD
 
         weights = _weights(texts)
-        if self.n_components >= min(weights.shape):
+        most = min(weights.shape) - 1
+        n_components = min(COMPONENTS, most) if self.n_components is None else self.n_components
+        if not 1 <= n_components <= most:
             raise BadInput(
-                f"dataset.n_components={self.n_components}; allowed: 1 to {min(weights.shape) - 1},"
+                f"dataset.n_components={n_components}; allowed: 1 to {most},"
                 f" fewer than the {weights.shape[0]} texts and their {weights.shape[1]} terms"
             )
-        svd = TruncatedSVD(self.n_components, algorithm="arpack", random_state=self.seed)
+        svd = TruncatedSVD(n_components, algorithm="arpack", random_state=self.seed)
         X = svd.fit_transform(weights)
         # a singular vector's sign is arbitrary: its largest entry is made positive
         largest = np.abs(svd.components_).argmax(axis=1)
         X *= np.sign(svd.components_[np.arange(len(largest)), largest])
-        X *= np.sqrt(self.n_components * len(X)) / np.linalg.norm(X)
+        X *= np.sqrt(n_components * len(X)) / np.linalg.norm(X)
         return np.asarray(X, dtype=np.float32)
 
 
@@ -169,6 +175,40 @@ class TransformerCls:
             "folder with its files (tokenizer, model.safetensors), or use dataset.encoder=tfidf"
         )
 
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """Which encoder texts are given to, by ``name``, and the options of all of them.
+
+    "tfidf" is `TfidfSvd`, "terms" is `Tfidf` (sparse), "transformer" is `TransformerCls`.
+    """
+
+    name: str = "tfidf"
+    model: str = "bert-base-uncased"
+    max_length: int = 128
+    n_components: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in ENCODERS:
+            raise BadInput(f"dataset.encoder={self.name}; allowed: {', '.join(ENCODERS)}")
+        for name, least in (("max_length", 3), ("n_components", 1)):
+            given = getattr(self, name)
+            if given is not None and given < least:
+                raise BadInput(f"dataset.{name}={given}; at least {least}")
+
+    def vectors(self, texts: Sequence[str]) -> Vectors | Sparse:
+        """(N, d), a row a text; from the cache where that saves time."""
+        if self.name == "terms":
+            return Tfidf().encode(texts)
+        if self.name == "transformer":
+            return vectors(texts, TransformerCls(self.model, self.max_length))
+        return vectors(texts, TfidfSvd(self.n_components))
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.model}" if self.name == "transformer" else self.name
+
+
+ENCODERS = ("tfidf", "terms", "transformer")
 
 BATCH = 64
 """Texts encoded at a time: 64 of 128 tokens fit into 1 GB with a base-size model."""

@@ -101,9 +101,11 @@ def test_bundled_labels_are_named_and_belong_to_their_rows():
 def test_every_data_set_is_frozen_plain_and_checks_its_ranges(name):
     from omegaconf import OmegaConf
 
-    cls = registry().component("dataset", name).cls
-    node = OmegaConf.structured(cls)
-    assert OmegaConf.to_container(node) == vars(cls())
+    from goralx.app.configuration import node_type
+
+    component = registry().component("dataset", name)
+    cls, node = component.cls, OmegaConf.structured(node_type(component))
+    assert OmegaConf.to_container(node) == {"name": name, **vars(cls())}
     with pytest.raises(BadInput, match=r"dataset\.n_init=-1"):
         cls(n_init=-1)
     with pytest.raises(BadInput, match=r"dataset\.C=0"):

@@ -31,6 +31,11 @@ def table(n=40):
     )
 
 
+def used(drawn):
+    """The rows that play a part, in order."""
+    return np.sort(np.concatenate([drawn.init, drawn.pool, drawn.test]))
+
+
 def refused(name, **options):
     """The line that a data set refuses with."""
     with pytest.raises(GoralxError) as caught:
@@ -100,15 +105,13 @@ def test_the_label_may_be_any_column_and_its_numbers_sort_by_value(write):
         assert [int(drawn.classes[k]) for k in drawn.y] == frame["kind"].tolist()
 
 
-def test_na_is_a_label_like_any_other(write):
-    frame = table().assign(kind=np.array(["NA", "None", "DE"])[np.arange(40) % 3])
-    drawn = instance("csv", path=write(frame.to_csv(index=False)))
-    assert drawn.classes == ("DE", "NA", "None")
-
-
 def test_blank_lines_are_no_samples(write):
     text = csv_bytes().decode().replace("\n", "\n\n", 5) + "\n\n"
-    assert len(instance("csv", path=write(text)).y) == 40
+    drawn = instance("csv", path=write(text), standardize=False)
+    assert len(used(drawn)) == 40
+    lines = text.splitlines()
+    for row in used(drawn):  # row 0 is the line below the header
+        assert float(lines[row + 1].split(",")[0]) == drawn.X[row, 0]
 
 
 def test_sizes_and_columns_are_options(write):
@@ -141,7 +144,9 @@ def test_missing_values_are_refused_dropped_or_filled(write):
     line = refused("csv", path=path)
     assert "line 4, column 'a' (2 in that column)" in line and "dataset.missing" in line
     dropped = instance("csv", path=path, missing="drop", standardize=False)
-    np.testing.assert_array_equal(dropped.X, frame.drop(index=[2, 5])[["a", "b"]].to_numpy())
+    kept = np.setdiff1d(np.arange(40), [2, 5])
+    np.testing.assert_array_equal(used(dropped), kept)
+    np.testing.assert_array_equal(dropped.X[kept], frame[["a", "b"]].to_numpy()[kept])
     assert "2 rows with missing values dropped" in dropped.source
     filled = instance("csv", path=path, missing="mean", standardize=False)
     part = np.setdiff1d(np.union1d(filled.pool, filled.init), [2, 5])
@@ -154,7 +159,7 @@ def test_a_missing_label_is_never_filled(write):
     lines[2] = lines[2].rsplit(",", 1)[0] + ","
     path = write("\n".join(lines))
     assert "missing label in line 3, column 'kind'" in refused("csv", path=path, missing="mean")
-    assert len(instance("csv", path=path, missing="drop").y) == 39
+    assert len(used(instance("csv", path=path, missing="drop"))) == 39
 
 
 def test_columns_that_are_no_numbers_are_refused_spread_or_left_out(write):
@@ -339,15 +344,16 @@ def test_openml_from_a_cache_folder(which, given, home, monkeypatch):
         monkeypatch.delenv("GORALX_DATA")
         which = {**which, "data_home": str(home)}
     drawn = instance("openml", categorical="onehot", missing="drop", standardize=False, **which)
-    assert drawn.classes == ("no", "yes") and drawn.X.shape == (39, 3)
-    colours = ["red" if i % 3 else "blue" for i in range(40) if i != 7]
-    np.testing.assert_array_equal(drawn.X[:, 1], [c == "blue" for c in colours])
+    kept = np.setdiff1d(np.arange(40), [7])
+    np.testing.assert_array_equal(used(drawn), kept)
+    assert drawn.classes == ("no", "yes") and drawn.X.shape == (40, 3)
+    np.testing.assert_array_equal(drawn.X[kept, 1], kept % 3 == 0)
     assert drawn.source.startswith("OpenML tiny, version 1, label answer, 1 rows")
 
 
 def test_openml_takes_another_label_and_names_what_it_refuses(home):
     drawn = instance("openml", data_id=990, label="colour", exclude="answer", missing="drop")
-    assert drawn.classes == ("blue", "red") and drawn.X.shape == (39, 1)
+    assert drawn.classes == ("blue", "red") and drawn.X.shape == (40, 1)
     assert "columns colour (e.g. 'blue' in row 1)" in refused("openml", data_id=990)
     line = refused("openml", data_id=990, categorical="onehot")
     assert "row 8, column 'colour'" in line
