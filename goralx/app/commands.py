@@ -1,4 +1,4 @@
-"""The words of the command line: ``plugins``, ``ui``, ``resume``, ``sync``, ``explain``.
+"""The words of the command line, such as ``plugins``, ``resume`` and ``reproduce``.
 
 Each takes the words behind it and returns the exit status; what it refuses it raises.
 """
@@ -159,12 +159,50 @@ def _explain(words: list[str]) -> int:
     return FINISHED
 
 
+def _reproduce(words: list[str]) -> int:
+    """``goralx reproduce [ITEM ...]``: the paper's figures and sentences, from runs made here."""
+    from goralx import reproduction
+
+    parser = Parser(
+        prog="goralx reproduce",
+        description="Run what is missing for the paper's tables and figures, draw them, and check "
+        "its sentences. Runs that are there are kept; hours for all of it, minutes with --quick.",
+    )
+    items = ", ".join((*reproduction.ITEMS, reproduction.FINDING))
+    parser.add_argument("items", nargs="*", metavar="ITEM", help=f"all (the paper's), or {items}")
+    parser.add_argument("--seeds", type=int, help="of every data set; default as planned, 10 or 20")
+    parser.add_argument("--quick", action="store_true", help="two seeds, few queries: a first look")
+    parser.add_argument("--out", type=Path, help="results; default outputs/reproduction")
+    parser.add_argument("--runs", type=Path, help="runs; default OUT-runs")
+    asked = parser.parse_args(words)
+    if asked.seeds is not None and asked.seeds < 1:
+        raise BadInput(f"--seeds {asked.seeds}; allowed: at least 1")
+    chosen = reproduction.check_items(asked.items)
+    out = asked.out or Path("outputs") / ("reproduction-quick" if asked.quick else "reproduction")
+    made = reproduction.Reproduction(
+        runs=asked.runs or out.with_name(f"{out.name}-runs"),
+        out=out,
+        command=" ".join(["goralx reproduce", *words]),
+        n_seeds=asked.seeds,
+        quick=asked.quick,
+        progress=True,
+    )
+    with threads({}):
+        paper = [item for item in chosen if item != reproduction.FINDING]
+        lines = made.paper(paper) if paper else []
+        if reproduction.FINDING in chosen:
+            lines += made.finding()
+    escaping.say("\n".join(lines))
+    return FINISHED
+
+
 COMMANDS = {
     "plugins": _plugins,
     "ui": _ui,
     "resume": _resume,
     "sync": _sync,
     "explain": _explain,
+    "reproduce": _reproduce,
 }
 
 

@@ -1,0 +1,120 @@
+"""What is run, as data: an arm is one strategy on one data set, with everything that it depends on.
+
+Arms of one data set share instances seed by seed, so that whatever is compared is paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+Options = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A data set and what all its arms share.
+
+    Every arm measures ``monitors`` and so has the same dev set, whether it uses its labels or not:
+    ``dev_fraction`` of the pool, which stays in it unless ``dev_removed``.
+    """
+
+    dataset: str
+    n_queries: int
+    batch_size: int = 10
+    monitors: tuple[str, ...] = ("dev", "ent", "fir")
+    dev_fraction: float = 0.1
+    dev_removed: bool = False
+
+    @property
+    def instances(self) -> tuple[str, float, bool]:
+        """What its instances depend on, beside the seed."""
+        return self.dataset, self.dev_fraction, self.dev_removed
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A strategy in a setting, by the names of its components; ``options`` are those of groups.
+
+    ``dev_use`` "train" adds the dev labels to training, before the first query.
+    """
+
+    setting: Setting
+    name: str
+    strategy: str = "goral"
+    goal: str = "dev"
+    operator: str = "max"
+    utility: str = "influence"
+    batch: str = "top"
+    options: Options = field(default_factory=dict)
+    dev_use: str = "goal"
+
+    def identity(self) -> dict[str, Any]:
+        """All that determines its results beside the seed, as JSON knows it."""
+        values: dict[str, Any] = {
+            **asdict(self),
+            "options": {k: dict(v) for k, v in self.options.items()},
+        }
+        values["setting"]["monitors"] = list(self.setting.monitors)
+        return values
+
+    def folder(self, runs: Path, seed: int) -> Path:
+        """Where the run of this seed is kept; settings that differ by batch size lie apart."""
+        dataset = f"{self.setting.dataset}-b{self.setting.batch_size}"
+        return runs / dataset / self.name / f"seed-{seed:03d}"
+
+    def command(self) -> str:
+        """The command line that runs it, without the seed."""
+        s = self.setting
+        experiment = s.dataset in ("letter", "rt_polarity", "synth2")
+        asked = self.strategy == "goral"
+        words = [
+            f"{'experiment' if experiment else 'dataset'}={s.dataset}",
+            f"strategy={self.strategy}",
+            f"goal={self.goal}",
+            *(
+                [f"operator={self.operator}", f"utility={self.utility}", f"batch={self.batch}"]
+                if asked
+                else []
+            ),
+            *(
+                f"{group}.{key}={value}"
+                for group, own in self.options.items()
+                for key, value in own.items()
+            ),
+            f"n_queries={s.n_queries}",
+            f"batch_size={s.batch_size}",
+            f"monitors=[{','.join(s.monitors)}]",
+            f"dev.fraction={s.dev_fraction:.6g}",
+            f"dev.remove_from_pool={str(s.dev_removed).lower()}",
+            "audit.every=0",
+        ]
+        return " ".join(["goralx", *words])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Arms and how many seeds they are run with, from 0 on."""
+
+    arms: tuple[Arm, ...]
+    n_seeds: int
+
+    def within(self, n_queries: int | None, n_seeds: int | None) -> Plan:
+        """The same with a smaller budget or other seeds."""
+        arms = self.arms
+        if n_queries is not None:
+            arms = tuple(
+                replace(
+                    arm,
+                    setting=replace(arm.setting, n_queries=min(n_queries, arm.setting.n_queries)),
+                )
+                for arm in arms
+            )
+        return Plan(arms, n_seeds or self.n_seeds)
+
+
+def named(arms: Iterable[Arm]) -> dict[str, Arm]:
+    """Arms by name."""
+    return {arm.name: arm for arm in arms}
