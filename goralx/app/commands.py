@@ -172,6 +172,7 @@ def _reproduce(words: list[str]) -> int:
     parser.add_argument("items", nargs="*", metavar="ITEM", help=f"all (the paper's), or {items}")
     parser.add_argument("--seeds", type=int, help="of every data set; default as planned, 10 or 20")
     parser.add_argument("--quick", action="store_true", help="two seeds, few queries: a first look")
+    parser.add_argument("--no-runs", action="store_true", help="run nothing: check what is there")
     parser.add_argument("--out", type=Path, help="results; default outputs/reproduction")
     parser.add_argument("--runs", type=Path, help="runs; default OUT-runs")
     asked = parser.parse_args(words)
@@ -185,7 +186,7 @@ def _reproduce(words: list[str]) -> int:
         command=" ".join(["goralx reproduce", *words]),
         n_seeds=asked.seeds,
         quick=asked.quick,
-        progress=True,
+        run=not asked.no_runs,
     )
     with threads({}):
         paper = [item for item in chosen if item != reproduction.FINDING]

@@ -67,7 +67,7 @@ def write(grid: Grid, out: Path, command: str) -> list[str]:
     ]
     write_csv(out / "first_batches.csv", [columns, *lines])
     best = recommended(choice)
-    if best is not None and grid[PICTURED].of(DEFAULT):
+    if best is not None and all(grid[PICTURED].of(arm) for arm in (DEFAULT, best.arm, MARGIN)):
         save(picture(grid[PICTURED], best.arm), out / "choices.png")
     answers = list(sentences(effect, choice))
     sections = [

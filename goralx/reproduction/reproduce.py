@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goralx.errors import unknown_name
@@ -50,7 +50,8 @@ class Reproduction:
     """Where runs are kept and results go, and how much is run.
 
     ``n_seeds`` None: as many as each data set is planned with. ``quick``: two seeds, few queries,
-    small studies. ``command`` is what is said of how it was made.
+    small studies. ``run`` False: nothing is run, and what is there speaks. ``command`` is what is
+    said of how it was made.
     """
 
     runs: Path
@@ -58,6 +59,7 @@ class Reproduction:
     command: str
     n_seeds: int | None = None
     quick: bool = False
+    run: bool = True
     progress: bool = True
 
     def plan(self, plan: Plan) -> Plan:
@@ -66,17 +68,20 @@ class Reproduction:
             QUICK if self.quick else None, self.n_seeds or (2 if self.quick else None)
         )
 
+    def study(self, study: studies.Quality) -> studies.Quality:
+        """A study with this one's draws."""
+        if self.quick:
+            return study.smaller()
+        return replace(study, n_seeds=min(study.n_seeds, self.n_seeds or study.n_seeds))
+
     def paper(self, items: Sequence[str]) -> list[str]:
         """Run, draw and check these items; the claims in lines of text, what was written last."""
         needed = dict.fromkeys(DATA_SETS[item] for item in items if item in DATA_SETS)
         plans = {name: self.plan(PLANS[name]) for name in PLANS}
-        made = {
-            name: study.smaller() if self.quick else study
-            for name, study in studies.STUDIES.items()
-            if name in items
-        }
-        running.run_missing([plans[name] for name in needed], self.runs, self.progress)
-        studies.run_missing(made.values(), self.runs, self.progress)
+        made = {name: self.study(s) for name, s in studies.STUDIES.items() if name in items}
+        if self.run:
+            running.run_missing([plans[name] for name in needed], self.runs, self.progress)
+            studies.run_missing(made.values(), self.runs, self.progress)
         world = World(
             {name: Results(self.runs, plan) for name, plan in plans.items()}, self.runs, made
         )
@@ -118,6 +123,7 @@ class Reproduction:
     def finding(self) -> list[str]:
         """Run the grid and answer its questions, in ``finding/`` beside the paper's results."""
         plans = {name: self.plan(plan) for name, plan in grid.plans().items()}
-        running.run_missing(list(plans.values()), self.runs / FINDING, self.progress)
+        if self.run:
+            running.run_missing(list(plans.values()), self.runs / FINDING, self.progress)
         found = {name: Results(self.runs / FINDING, plan) for name, plan in plans.items()}
         return conclusions.write(found, self.out / FINDING, self.command)

@@ -152,6 +152,19 @@ def test_items_come_in_the_paper_s_order_and_unknown_ones_are_refused(capsys):
     assert few.status == 2 and "--seeds 0; allowed: at least 1" in few.errors[0]
 
 
+def test_without_runs_nothing_is_run_and_what_is_not_there_cannot_be_said(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    done = call(capsys, "reproduce", "fig5", "fig6", "--no-runs")
+    assert done.status == 0, done.err
+    out = tmp_path / "outputs" / "reproduction"
+    rows = claims(out)
+    assert {row["verdict"] for row in rows} == {OPEN} and {row["number"] for row in rows} == {""}
+    assert not (tmp_path / "outputs" / "reproduction-runs").exists()
+    assert "0 hold, 0 do not" in done.out and (out / "fig6.png").is_file()
+
+
 def test_every_arm_is_one_that_can_be_built():
     """Names and options of all arms, on an instance of another data set."""
     drawn = {s.monitors: running.instance(replace(s, dataset="iris", dev_fraction=0.2), 0)
