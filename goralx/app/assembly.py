@@ -11,7 +11,7 @@ from goralx.approximation import Study, StudyRun, draw
 from goralx.contracts import Goal, Metric, RunInfo, Tracker
 from goralx.data import Instance, streams
 from goralx.discovery import CHOICES, METRICS, Registry, registry
-from goralx.errors import BadInput, PluginError, unknown_name
+from goralx.errors import BadInput, Incompatible, PluginError, unknown_name
 from goralx.learning import AUDIT_REFERENCE, Audit, Auditor, Experiment, Stop
 from goralx.records import fingerprint
 from goralx.scoring import GoalOrientedUtility
@@ -21,6 +21,7 @@ from .configuration import Settings, typed_options
 JOBS = ("learn", "approximation")
 PRECISIONS = ("single", "double")
 RECORDED = ("all", "quantiles")
+DEV_USES = ("goal", "train")
 CEILINGS: dict[Any, bool | None] = {"auto": None, True: True, False: False}
 
 TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
@@ -190,16 +191,27 @@ def _metrics(found: Registry, config: Mapping[str, Any]) -> dict[str, Metric]:
 def _instance(
     dataset: Any, name: str, config: Mapping[str, Any], monitors: Mapping[str, Goal]
 ) -> Instance:
-    """The instance, with a dev set if a monitored goal is measured on one."""
-    fraction, seed = config["dev"]["fraction"], config["seed"]
+    """The instance, with a dev set if a monitored goal is measured on one or it is trained on."""
+    dev, seed = config["dev"], config["seed"]
+    fraction, use = dev["fraction"], dev.get("use", "goal")
     if not 0 < fraction < 1:
         raise BadInput(f"dev.fraction={fraction:g}; allowed: above 0, below 1")
+    if use not in DEV_USES:
+        raise BadInput(f"dev.use={use}; allowed: {', '.join(DEV_USES)}")
+    asking = [goal for goal, of in monitors.items() if of.reference == "dev"]
+    if asking and use == "train":
+        raise Incompatible(
+            f"goal {asking[0]} is measured on a dev set, and dev.use=train trains on its labels; "
+            "use dev.use=goal, or goals of the pool such as ent"
+        )
     instance = _drawn(dataset, name, seed)
     if _precision(config) == "single":
         instance = instance.in_single()
-    if all(goal.reference != "dev" for goal in monitors.values()):
+    if use == "train":
+        return instance.with_dev(fraction, streams(seed, "dev")).trained_on_dev()
+    if not asking:
         return instance
-    remove = config["dev"]["remove_from_pool"]
+    remove = dev["remove_from_pool"]
     return instance.with_dev(fraction, streams(seed, "dev"), remove_from_pool=remove)
 
 

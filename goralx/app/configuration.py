@@ -26,8 +26,9 @@ from goralx.errors import BadInput, GoralxError, PluginError, unknown_name
 
 @dataclass
 class DevSet:
-    """The dev set, drawn only where a monitored goal is measured on one."""
+    """The dev set, drawn only where a monitored goal is measured on one, or it is trained on."""
 
+    use: str = MISSING
     fraction: float = MISSING
     remove_from_pool: bool = MISSING
 

@@ -22,11 +22,13 @@ import numpy as np
 from goralx import report
 from goralx.comparison import SHARES, aulc, labels_needed, target
 from goralx.contracts import Round, RunInfo, Tracker
-from goralx.data import Array, Features
+from goralx.data import Array, Features, Rows
 from goralx.errors import BadInput
 from goralx.learning import Experiment
-from goralx.records import Record, read_rounds, read_summary, versions
+from goralx.records import Record, read_queries, read_rounds, read_summary, versions
 from goralx.tracking import Guarded, Progress, plain_warnings, progress_bar, terminable
+
+from .ceiling import full_pool
 
 Observe = Callable[[Round], Mapping[str, float]]
 Clock = Callable[[], float]
@@ -127,7 +129,7 @@ def closing_table(summary: Mapping[str, Any]) -> str:
         (f"final {words}", _four(summary["test"][metric]), ceiling),
         ("AULC", _four(summary["aulc"]), f"mean {words} over {reach}"),
         (f"labels for {shares} %", prices, of_what),
-        ("dev labels used", str(summary["dev_labels_used"]), "on top"),
+        ("dev labels used", *_dev_labels(summary)),
         ("time", f"{seconds['total']:.1f} s", parts),
         ("record", summary["directory"], ""),
         ("curves", _curves(summary), ""),
@@ -137,6 +139,15 @@ def closing_table(summary: Mapping[str, Any]) -> str:
     left, middle = (max(len(line[i]) for line in lines[:-2]) for i in (0, 1))
     table = [f"  {a:<{left}}  {b:<{middle}}  {c}".rstrip() for a, b, c in lines]
     return "\n".join([summary["name"], *table])
+
+
+def _dev_labels(summary: Mapping[str, Any]) -> tuple[str, str]:
+    """How many, and how they count."""
+    used, trained_on = summary["dev_labels_used"], summary.get("dev_labels_in_init", 0)
+    again = summary.get("dev_labels_queried", 0)
+    if trained_on:
+        return str(trained_on), "trained on, among the initial labels"
+    return str(used), f"on top; {again} of them were queried, too" if used and again else "on top"
 
 
 def _four(value: float | None) -> str:
@@ -199,7 +210,8 @@ def _follow(
         curve = read_rounds(record.directory)
         record.consolidate()
         bar.note("fitting the whole pool")
-        results = _results(curve, experiment, experiment.full_pool())
+        _, queried = read_queries(record.directory)
+        results = _results(curve, queried, experiment, full_pool(experiment))
         results["seconds"]["total"] = clock()
         summary = {"status": "finished", **results, **identity}
         record.write_summary(summary)
@@ -223,7 +235,10 @@ def _follow(
 
 
 def _results(
-    rounds: Mapping[str, Array], experiment: Experiment, full: Mapping[str, float] | None
+    rounds: Mapping[str, Array],
+    queried: Rows,
+    experiment: Experiment,
+    full: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """The numbers of ``summary.json`` that a finished run's curve gives."""
     metric, better = experiment.metric, experiment.metrics[experiment.metric].higher_is_better
@@ -246,13 +261,18 @@ def _results(
         "goals": {name.removeprefix("goal/"): float(v[-1]) for name, v in goals.items()},
         "n_init": int(n[0]),
         "n_queries": int(n[-1] - n[0]),
+        "dev_labels_queried": int(np.isin(experiment.instance.dev, queried).sum()),
         "seconds": {"total": float("nan"), **seconds},
     }
 
 
 def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
-    """What ``summary.json`` says of a run however it ends."""
-    utility = experiment.utility
+    """What ``summary.json`` says of a run however it ends.
+
+    Labels in all are those of init (with ``dev_labels_in_init``) and queries, and on top
+    ``dev_labels_used``, where the goal asked for them, less ``dev_labels_queried``, counted twice.
+    """
+    instance, utility = experiment.instance, experiment.utility
     asks_dev = (
         experiment.strategy.uses_goal and utility is not None and utility.goal.reference == "dev"
     )
@@ -261,7 +281,8 @@ def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
         "directory": str(info.directory),
         "started": datetime.now(UTC).isoformat(),
         "fingerprint": info.tags["goralx.fingerprint"],
-        "dev_labels_used": len(experiment.instance.dev) if asks_dev else 0,
+        "dev_labels_used": len(instance.dev) if asks_dev else 0,
+        "dev_labels_in_init": int(np.isin(instance.dev, instance.init).sum()),
         "uses_ground_truth": experiment.uses_ground_truth,
         "versions": versions(),
         "tags": dict(info.tags),

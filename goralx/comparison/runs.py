@@ -201,7 +201,8 @@ def _protocol(directory: Path, summary: Mapping[str, Any]) -> Protocol:
     data = str(summary["tags"].get("goralx.data", ""))
     digest = hashlib.sha256(data.encode())
     whole = np.union1d(part["pool"], part["dev"])
-    for rows in (np.sort(part["init"]), whole, np.sort(part["test"])):
+    init = np.setdiff1d(part["init"], part["dev"])  # a dev set may be trained on
+    for rows in (init, whole, np.sort(part["test"])):
         digest.update(b"%d:" % len(rows) + rows.astype(np.int64).tobytes())
     pairs = (("init", "pool"), ("init", "test"), ("pool", "test"), ("dev", "test"))
     overlaps = {f"{a} and {b}": len(np.intersect1d(part[a], part[b])) for a, b in pairs}

@@ -33,9 +33,10 @@ class Instance:
 
     ``X`` (T, d) and ``y`` (T,) are all rows in the source's order; ``init``, ``pool``, ``test`` and
     ``dev`` are row numbers into them. init, pool and test are disjoint; dev is drawn from the
-    pool and, unless removed, stays in it (its labels are then known, and counted as labels). A row
-    of the source that is not used is in none of them. ``classes`` names the K classes; init need
-    not have one of each. ``source`` says in a line where the data came from.
+    pool and, unless removed, stays in it (its labels are then known, and counted as labels), or it
+    is trained on and lies in init. A row of the source that is not used is in none of them.
+    ``classes`` names the K classes; init need not have one of each. ``source`` says in a line where
+    the data came from.
     """
 
     name: str
@@ -124,3 +125,11 @@ class Instance:
         dev = np.sort(rng.choice(self.pool, size=n_dev, replace=False))
         pool = np.setdiff1d(self.pool, dev) if remove_from_pool else self.pool
         return replace(self, pool=pool, dev=dev)
+
+    def trained_on_dev(self) -> Instance:
+        """A copy whose dev samples are labelled from the start: in init, no longer in the pool.
+
+        What a dev goal has to beat: the same labels, spent on training.
+        """
+        pool = np.setdiff1d(self.pool, self.dev)
+        return replace(self, init=np.sort(np.concatenate([self.init, self.dev])), pool=pool)

@@ -240,16 +240,21 @@ class Experiment:
         slope_of = None if utility is None else utility.slope_of
         return Reference(model, self.instance.pool_X, None, asked, slope_of, self.engine)
 
+    @property
+    def fits_pool(self) -> bool:
+        """Whether the whole pool is fit in the end."""
+        values = len(self.instance.pool) * self.instance.X.shape[1]
+        return values <= CEILING if self.ceiling is None else self.ceiling
+
     @in_words("the fit on the whole pool")
     def full_pool(self) -> dict[str, float] | None:
         """Each metric of the model fit on init and the whole pool: what there is to reach.
 
         None where it is not to be worked out (``ceiling``): that takes the pool into memory.
         """
-        instance = self.instance
-        values = len(instance.pool) * instance.X.shape[1]
-        if not (values <= CEILING if self.ceiling is None else self.ceiling):
+        if not self.fits_pool:
             return None
+        instance = self.instance
         start = self.model.fit(instance.labelled(instance.init), instance.n_classes)
         rows = np.concatenate([instance.init, instance.pool])
         model = self.model.fit(instance.labelled(rows), instance.n_classes, previous=start)

@@ -4,12 +4,13 @@ In come rounds; out go files that are whole or not there, and what was in them. 
 source of truth: trackers, figures and explanations read it and never the other way round.
 """
 
-from .provenance import fingerprint, versions
+from .provenance import content, fingerprint, versions
 from .record import Record, in_use, read_info, read_queries, read_rounds, read_summary
 from .storage import number, read_csv, read_stacked, write_csv, write_json, write_npz
 
 __all__ = [
     "Record",
+    "content",
     "fingerprint",
     "in_use",
     "number",

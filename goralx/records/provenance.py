@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,12 +22,17 @@ def fingerprint(identity: Mapping[str, Any], instance: Instance) -> str:
 
     ``identity`` holds JSON values only; the order of its keys does not matter.
     """
+    parts = ("X", "y", "init", "pool", "test", "dev")
+    return content([identity, instance.classes], {name: getattr(instance, name) for name in parts})
+
+
+def content(identity: Iterable[Any], arrays: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of JSON values and of arrays or matrices by their names."""
     digest = hashlib.sha256()
-    for value in (identity, instance.classes):
+    for value in identity:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
         digest.update(b"%d:" % len(text) + text)
-    for name in ("X", "y", "init", "pool", "test", "dev"):
-        values = getattr(instance, name)
+    for name, values in arrays.items():
         digest.update(f"{name}{values.dtype.str}{values.shape}".encode())
         for block in shown(blocks(len(values)), "fingerprint", progress=name == "X"):
             for array in as_matrix(values).numbers(block):

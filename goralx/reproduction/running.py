@@ -10,11 +10,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from goralx.data import Instance, streams
 from goralx.discovery import build
@@ -34,15 +31,6 @@ def instance(setting: Setting, seed: int) -> Instance:
     whole: Instance = build("dataset", setting.dataset).instance(streams(seed, "instance"))
     return whole.in_single().with_dev(
         setting.dev_fraction, streams(seed, "dev"), remove_from_pool=setting.dev_removed
-    )
-
-
-def with_dev_labels(drawn: Instance) -> Instance:
-    """The dev samples among those that learning starts from, no longer to be asked."""
-    return replace(
-        drawn,
-        init=np.sort(np.concatenate([drawn.init, drawn.dev])),
-        pool=np.setdiff1d(drawn.pool, drawn.dev),
     )
 
 
@@ -86,7 +74,7 @@ def experiment(arm: Arm, drawn: Instance, seed: int) -> Experiment:
 def run(arm: Arm, drawn: Instance, seed: int, folder: Path, ceiling: float) -> None:
     """Run an arm into ``folder``, whose ``run.json`` comes last."""
     if arm.dev_use == "train":
-        drawn = with_dev_labels(drawn)
+        drawn = drawn.trained_on_dev()
     rows: list[dict[str, float]] = []
     queries: list[tuple[int, int]] = []
     with warnings.catch_warnings():

@@ -260,6 +260,12 @@ def test_a_dev_set_is_drawn_only_where_a_goal_is_measured_on_one():
     for words in (["goal=dev"], ["monitors=[dev]"], ["goal=dev", "strategy=random"]):
         dev = run(*words).experiment.instance.dev
         assert len(dev) == round(0.1 * len(pool)) and np.isin(dev, pool).all()
+    trained_on = run("dev.use=train", "strategy=random").experiment.instance
+    drawn, alone = run("goal=dev").experiment.instance, run().experiment.instance
+    np.testing.assert_array_equal(trained_on.dev, drawn.dev)
+    np.testing.assert_array_equal(trained_on.init, np.union1d(alone.init, drawn.dev))
+    np.testing.assert_array_equal(trained_on.pool, np.setdiff1d(alone.pool, drawn.dev))
+    np.testing.assert_array_equal(trained_on.test, alone.test)
     removed = run("goal=dev", "dev.fraction=0.5", "dev.remove_from_pool=true").experiment.instance
     assert len(removed.dev) == round(0.5 * len(pool))
     assert not np.isin(removed.dev, removed.pool).any()

@@ -142,6 +142,20 @@ def test_dev_labels_are_counted_where_they_decide(tmp_path):
     assert not (tmp_path / "b" / "utilities.npz").exists()
     assert not (tmp_path / "b" / "figures" / "utility_distribution.png").exists()
     assert {q["utility"] for q in table(tmp_path / "b" / "queries.csv")} == {""}
+    whole = runs.run(tmp_path / "c", runs.experiment(goal="dev", n_queries=200))
+    assert whole["dev_labels_queried"] == 10
+    assert "10 of them were queried, too" in runner.closing_table(whole)
+
+
+def test_dev_labels_that_are_trained_on_are_initial_labels(tmp_path):
+    made = runs.experiment(goal="ent", strategy="random", n_queries=5)
+    drawn = made.instance.with_dev(0.1, np.random.default_rng(0))
+    made = dataclasses.replace(made, instance=drawn.trained_on_dev())
+    summary = runs.run(tmp_path / "run", made)
+    assert summary["n_init"] == 6 + len(drawn.dev)
+    assert summary["dev_labels_in_init"] == len(drawn.dev) and summary["dev_labels_used"] == 0
+    assert summary["dev_labels_queried"] == 0
+    assert "trained on, among the initial labels" in runner.closing_table(summary)
 
 
 def test_closing_table_says_it_in_a_few_lines(finished, tmp_path):

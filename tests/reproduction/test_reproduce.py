@@ -103,7 +103,7 @@ def test_its_runs_are_those_of_the_command_line(tmp_path, capsys, monkeypatch):
 def test_dev_labels_trained_on_are_labelled_from_the_start():
     setting = Setting("iris", 20, dev_fraction=0.2)
     drawn = running.instance(setting, 0)
-    trained = running.with_dev_labels(drawn)
+    trained = drawn.trained_on_dev()
     assert set(drawn.dev) <= set(drawn.pool)  # it stays in the pool, as in the paper
     assert set(trained.init) == {*drawn.init, *drawn.dev}
     assert set(trained.pool) == {*drawn.pool} - {*drawn.dev}
