@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 import goralx
-from goralx import Array, BadInput, Labelled
+from goralx import Array, BadInput, Incompatible, Labelled
 from goralx.core import NotConverged, SoftmaxFit, softmax_regression
 
 CAPABILITIES = frozenset({"logit_variance", "expansion", "predictor"})
@@ -23,6 +24,8 @@ class SoftmaxRegression:
     ``regime``: "fixed_C" (C stays, lambda = 1/(nC) shrinks as labels come) or "fixed_lambda"
     (lambda = 1/(nC) of the init set, kept; Eqs 2 and 6 to the letter). ``tolerance`` is theta's
     relative error; where round-off leaves more, the fit's ``relative_error`` says how much.
+    While a class has no label, intercepts are penalised whatever ``penalize_intercept`` says: that
+    of the class would run off to minus infinity.
     """
 
     C: float = 1.0
@@ -45,7 +48,7 @@ class SoftmaxRegression:
             labelled.y,
             n_classes,
             l2=penalty(self.C, self.regime, len(labelled), previous),
-            penalize_intercept=self.penalize_intercept,
+            penalize_intercept=self._penalizes(labelled, n_classes),
             previous=previous,
             tolerance=self.tolerance,
         )
@@ -53,9 +56,14 @@ class SoftmaxRegression:
     def restore(
         self, labelled: Labelled, n_classes: int, arrays: Mapping[str, Array]
     ) -> SoftmaxFit:
+        penalized = self._penalizes(labelled, n_classes)
         return softmax_regression.restore(
-            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=self.penalize_intercept
+            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=penalized
         )
+
+    def _penalizes(self, labelled: Labelled, n_classes: int) -> bool:
+        """Eq. 6 to the letter has an optimum where a class has no label, and only that has."""
+        return self.penalize_intercept or bool(absent_classes(labelled.y, n_classes).any())
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,11 @@ class SklearnLogisticRegression:
     ) -> SoftmaxFit:
         from sklearn.linear_model import LogisticRegression
 
+        if absent_classes(labelled.y, n_classes).any():
+            raise Incompatible(
+                "model=sklearn: a class has no label, and without a penalty its intercept has no "
+                "optimum; label one of each, or use model=softmax"
+            )
         l2 = penalty(self.C, self.regime, len(labelled), previous)
         C = 1.0 / (l2 * len(labelled))
         solver = LogisticRegression(
@@ -110,6 +123,12 @@ class SklearnLogisticRegression:
         return softmax_regression.restore(
             labelled.X, labelled.y, n_classes, arrays, penalize_intercept=False
         )
+
+
+def absent_classes(y: NDArray[np.int64], n_classes: int) -> NDArray[np.bool_]:
+    """(K,): the classes that have no label."""
+    absent: NDArray[np.bool_] = np.bincount(y, minlength=n_classes) == 0
+    return absent
 
 
 def penalty(C: float, regime: str, n: int, previous: SoftmaxFit | None) -> float:

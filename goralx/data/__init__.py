@@ -7,8 +7,9 @@ time. Knows no model and no plugin; anybody may ask, data set plugins first.
 
 from .choices import Columns
 from .features import Array, Features, as_features, check_finite
+from .frames import aligned, column_names
 from .instance import Instance, Labelled
-from .labels import Labels, plain_labels
+from .labels import MANY_FRACTIONS, Labels, as_numbers, plain_labels
 from .large_files import converted, open_labels, open_matrix
 from .matrix import Matrix, Rows, blocks, shown
 from .memory import as_matrix, part
@@ -33,6 +34,7 @@ from .text import Encoder, TextEncoder, Tfidf, TfidfSvd, TransformerCls, vectors
 from .views import View
 
 __all__ = [
+    "MANY_FRACTIONS",
     "MISSING_MARKS",
     "Array",
     "Columns",
@@ -55,12 +57,15 @@ __all__ = [
     "TfidfSvd",
     "TransformerCls",
     "View",
+    "aligned",
     "as_features",
     "as_matrix",
+    "as_numbers",
     "blocks",
     "cache_folder",
     "check_finite",
     "check_split",
+    "column_names",
     "converted",
     "download_members",
     "features_and_labels",

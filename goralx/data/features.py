@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import sparse
 
 from goralx.errors import BadInput
 
+from .frames import is_frame, numbers_in, numbers_of
 from .matrix import Matrix, Rows
 from .memory import as_matrix
 from .sparse import Sparse
@@ -24,18 +26,27 @@ Array = NDArray[np.floating]
 def as_features(X: ArrayLike | Matrix, where: str) -> Features:
     """A two-dimensional floating array; float32 is kept, anything numeric else becomes float64.
 
-    A `Matrix` is left as it is; a sparse matrix of scipy's becomes one.
+    A `Matrix` is left as it is; a sparse matrix of scipy's becomes one. What is missing in a data
+    frame, an array of objects or a masked one is NaN.
     """
     if isinstance(X, Matrix):
         return cast(Features, X)
     if sparse.issparse(X):
         return cast(Features, Sparse.of(X, where))
     try:
+        if isinstance(X, np.ma.MaskedArray):
+            X = np.ma.filled(X.astype(np.result_type(X, np.float32)), np.nan)
         values = np.asarray(X)
+        if values.dtype.kind in "mMOUST" and is_frame(X):
+            values = numbers_of(X, where)
+        elif values.dtype.kind in "OUST" and values.ndim == 2:
+            values = numbers_in(values, where)
         if values.dtype.kind in "cmMV":
             raise TypeError(f"their type is {values.dtype}")
         if values.dtype not in (np.float32, np.float64):
             values = values.astype(np.float64)
+    except BadInput:
+        raise
     except (TypeError, ValueError) as error:
         raise BadInput(f"{where}: features must be numbers ({error})") from None
     if values.ndim != 2 or 0 in values.shape:
@@ -45,14 +56,15 @@ def as_features(X: ArrayLike | Matrix, where: str) -> Features:
     return values
 
 
-def check_finite(X: Features, where: str, *, allow_nan: bool = False) -> None:
+def check_finite(
+    X: Features, where: str, *, allow_nan: bool = False, names: Sequence[str] | None = None
+) -> None:
     """Raise `BadInput` that names the first row with a NaN (unless allowed) or an infinity."""
     found = as_matrix(X).first_not_finite(allow_nan=allow_nan)
     if found is not None:
         row, column, value = found
-        raise BadInput(
-            f"{where}: {value} in row {row}, feature {column}; fill or drop missing values first"
-        )
+        which = f"feature {column}" if names is None else f"column {names[column]!r}"
+        raise BadInput(f"{where}: {value} in row {row}, {which}; fill or drop missing values first")
 
 
 def imputed(X: Features, rows: Rows, where: str) -> Features:

@@ -83,11 +83,24 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
                     f"{path} has no array {', '.join(missing)}; it has {there}; "
                     f"needed: {', '.join(names)}"
                 )
-            return [stored[name] for name in names]
+            return [_plain(stored, name, path) for name in names]
     except BadInput:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"{path} is not a readable .npz ({first_line(error)})") from error
+
+
+def _plain(stored: Mapping[str, np.ndarray], name: str, path: Path) -> np.ndarray:
+    try:
+        return stored[name]
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        kind = "str" if name == "y" else "float"
+        raise BadInput(
+            f"{path}: array {name} holds Python objects, which are never unpickled; save it anew "
+            f"as plain {'texts' if name == 'y' else 'numbers'}: {name}={name}.astype({kind})"
+        ) from None
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -150,7 +150,11 @@ def map_array(path: Path, option: str) -> NDArray[Any]:
         if "mmap length" in said or "too small" in said:
             said = f"truncated: its {path.stat().st_size:,} bytes are fewer than its header says"
         elif "object" in said.lower():
-            said = "it holds Python objects"
+            what, kind = ("texts", "str") if "labels" in option else ("numbers", "float")
+            raise BadInput(
+                f"{option}={path} holds Python objects, which are never unpickled; save it anew as "
+                f"plain {what}: numpy.save({path.name!r}, array.astype({kind}))"
+            ) from None
         raise BadInput(f"{option}={path} cannot be read ({said}); save it anew") from error
 
 

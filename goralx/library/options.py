@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from goralx.contracts import Candidates, Goal, LabelOperator, Model, Reference, UtilityEstimator
-from goralx.data import Labelled
+from goralx.data import Labelled, column_names
 from goralx.discovery import build
 from goralx.errors import BadInput
 from goralx.scoring import GoalOrientedUtility
@@ -17,6 +17,7 @@ from .arguments import (
     check_integer,
     check_progress,
     classes_of,
+    numbered,
     take_component,
     take_dev,
     take_features,
@@ -37,6 +38,7 @@ class Options:
     penalize_intercept: bool | None
     X_dev: ArrayLike | None
     y_dev: ArrayLike | None
+    classes: ArrayLike | None
     progress: float
     random_state: int
 
@@ -71,13 +73,15 @@ class Options:
         needs_goal: bool = True,
     ) -> Asked:
         """Check everything, fit, and see the pool through the fit."""
-        X, pool_X = take_features(X_labelled, "X_labelled"), take_features(X_pool, "X_pool")
+        names = column_names(X_labelled)
+        X, pool_X = take_features(X_labelled, "X_labelled"), take_features(X_pool, "X_pool", names)
         check_progress(self.progress)
         check_integer("random_state", self.random_state, 0)
-        labels = take_labels(y_labelled, len(X), "labelled")
-        classes = classes_of(labels)
-        labelled = Labelled(X[:], np.searchsorted(classes, labels))
-        dev = take_dev(self.X_dev, self.y_dev, classes)
+        given = None if self.classes is None else np.asarray(self.classes)
+        labels = take_labels(y_labelled, len(X), "labelled", given)
+        classes = classes_of(labels, self.classes)
+        labelled = Labelled(X[:], numbered(labels, classes, "y_labelled"))
+        dev = take_dev(self.X_dev, self.y_dev, classes, names)
         for name, other in (("X_pool", pool_X), *([("X_dev", dev.X)] if dev else [])):
             if other.shape[1] != X.shape[1]:
                 raise BadInput(f"{name} has {other.shape[1]} features, X_labelled {X.shape[1]}")

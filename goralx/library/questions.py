@@ -41,6 +41,7 @@ def utilities(
     penalize_intercept: bool | None = None,
     X_dev: ArrayLike | None = None,
     y_dev: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
     per_label: bool = False,
     progress: float = 0.0,
     random_state: int = 0,
@@ -49,24 +50,26 @@ def utilities(
 
     Parameters
     ----------
-    X_labelled, y_labelled : (n, d) and (n,); labels of any type, at least one of each class
-    X_pool : (N, d), the candidates; pool goals (ent, fir) are measured on them as well
+    X_labelled, y_labelled : (n, d) and (n,); labels of any type
+    X_pool : (N, d), the candidates; pool goals (ent, fir) are measured on them as well. Columns of
+        data frames are matched by name
     goal, operator, utility, model : registered names, or objects of your own
     C, regime, penalize_intercept : options of the model, its defaults where None
     X_dev, y_dev : (m, d) and (m,), for goals that are measured on a dev set
+    classes : (K,), every class that a label may be of, where not all have a label yet
     progress : in [0, 1], how much of your budget is spent (operator="annealed" cools with it)
 
     Returns
     -------
-    (N,), or with ``per_label`` (N, K), a column a class in the order of ``np.unique(y_labelled)``:
-    tau(theta_(x, y)) - tau(theta), in the goal's unit. NaN where an estimator that screens did not
-    look.
+    (N,), or with ``per_label`` (N, K), a column a class in the order of ``classes``, or else of
+    ``np.unique(y_labelled)``: tau(theta_(x, y)) - tau(theta), in the goal's unit. NaN where an
+    estimator that screens did not look.
 
     Raises `goralx.GoralxError` for anything that cannot be used as given.
     """
     options = Options(
-        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, progress,
-        random_state,
+        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, classes,
+        progress, random_state,
     )  # fmt: skip
     asked = options.asked(X_labelled, y_labelled, X_pool)
     scores = asked.scored(asked.candidates, per_label=per_label)
@@ -95,6 +98,7 @@ def query(
     penalize_intercept: bool | None = None,
     X_dev: ArrayLike | None = None,
     y_dev: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
     progress: float = 0.0,
     random_state: int = 0,
 ) -> Rows:
@@ -106,8 +110,8 @@ def query(
     chooser: Strategy = take_component("strategy", strategy)
     rule: BatchRule = take_component("batch", batch)
     options = Options(
-        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, progress,
-        random_state,
+        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, classes,
+        progress, random_state,
     )  # fmt: skip
     asked = options.asked(X_labelled, y_labelled, X_pool, needs_goal=chooser.uses_goal)
     scorer, candidates = asked.scorer, asked.candidates
@@ -142,6 +146,7 @@ def explain(
     penalize_intercept: bool | None = None,
     X_dev: ArrayLike | None = None,
     y_dev: ArrayLike | None = None,
+    classes: ArrayLike | None = None,
     progress: float = 0.0,
     random_state: int = 0,
 ) -> Explanation:
@@ -152,8 +157,8 @@ def explain(
     what each sample of the goal's reference (the pool, or the dev set) gains or loses.
     """
     options = Options(
-        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, progress,
-        random_state,
+        goal, operator, utility, model, C, regime, penalize_intercept, X_dev, y_dev, classes,
+        progress, random_state,
     )  # fmt: skip
     asked = options.asked(X_labelled, y_labelled, X_pool)
     scorer, candidates = asked.scored, asked.candidates

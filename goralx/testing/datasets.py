@@ -31,7 +31,7 @@ def check_features(dataset: Dataset) -> None:
 
 
 def check_labels(dataset: Dataset) -> None:
-    """y is 0..K-1, one label a row; K classes with different names, each in init, K at least 2."""
+    """y is 0..K-1, one label a row; K classes with different names, K at least 2."""
     instance = dataset.instance(np.random.default_rng(0))
     y, K = instance.y, instance.n_classes
     assert y.shape == (len(instance.X),), f"y has shape {y.shape}; expected ({len(instance.X)},)"
@@ -39,8 +39,6 @@ def check_labels(dataset: Dataset) -> None:
     assert K >= 2, f"{K} class; classification needs two"
     assert len(set(instance.classes)) == K, f"two classes have one name: {instance.classes}"
     assert set(np.unique(y)) <= set(range(K)), f"labels {np.unique(y)} are not all in 0..{K - 1}"
-    missing = sorted(set(range(K)) - set(y[instance.init].tolist()))
-    assert not missing, f"init has no sample of class {[instance.classes[k] for k in missing]}"
 
 
 def check_parts(dataset: Dataset) -> None:

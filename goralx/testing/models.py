@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 from goralx.contracts import FittedModel, Model
 from goralx.core import Array, Floats
 from goralx.data import Features, Labelled
+from goralx.errors import GoralxError
 
 from .common import Check, require_array, require_close, untouched
 from .scenario import labelled
@@ -46,6 +47,21 @@ def check_predictions(model: Model) -> None:
             require_array(log_P, (len(X), K), "log_proba")
             total = logsumexp(log_P, axis=1)
             require_close(total, np.zeros(len(X)), "probabilities do not sum to one", scale=1.0)
+
+
+def check_class_without_labels(model: Model) -> None:
+    """A class that has no label yet has a probability all the same, or is refused in words."""
+    for K in CLASSES:
+        samples = labelled(K, 60)
+        seen = samples.y < K - 1
+        try:
+            fitted = model.fit(Labelled(samples.X[seen], samples.y[seen]), K)
+        except GoralxError:
+            continue
+        log_P = fitted.log_proba(_pool(K))
+        require_array(log_P, (len(_pool(K)), K), "log_proba")
+        total = logsumexp(log_P, axis=1)
+        require_close(total, np.zeros(len(total)), "probabilities do not sum to one", scale=1.0)
 
 
 def check_pushforward(model: Model) -> None:
@@ -241,6 +257,7 @@ CHECKS: tuple[Check, ...] = (
     check_is_model,
     check_fit_describes_itself,
     check_predictions,
+    check_class_without_labels,
     check_pushforward,
     check_pullback_is_transpose,
     check_solve,

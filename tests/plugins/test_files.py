@@ -267,8 +267,8 @@ X40, Y40 = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
         ({"X": X40[0], "y": Y40}, "shape (3,)"),
         ({"X": np.where(X40 > 2, np.nan, X40), "y": Y40}, "nan in row"),
         ({"X": X40, "y": X40[:, 0]}, "regression target"),
-        ({"X": X40, "y": np.array([{"a": 1}] * 40, dtype=object)}, "not a readable .npz"),
-        ({"X": X40.astype(str).astype(object), "y": Y40}, "not a readable .npz"),
+        ({"X": X40, "y": np.array([{"a": 1}] * 40, dtype=object)}, "y=y.astype(str)"),
+        ({"X": X40.astype(str).astype(object), "y": Y40}, "X=X.astype(float)"),
         ({"X": np.full((40, 2), "a"), "y": Y40}, "features must be numbers"),
     ],
 )

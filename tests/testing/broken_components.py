@@ -612,10 +612,13 @@ class FaultyModel:
     regime: str = "fixed_C"
     tolerance: float = 1e-8
     standardise: bool = False
+    seen_only: bool = False
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"logit_variance"})
 
     def fit(self, labelled: Labelled, n_classes: int, previous: Any = None) -> Any:
+        if self.seen_only:
+            n_classes = max(2, len(np.unique(labelled.y)))
         if self.standardise:
             labelled.X[:] = labelled.X / labelled.X.std(axis=0)
         before = previous.fit if previous is not None else None
@@ -630,6 +633,7 @@ MODELS = {
     "check_is_model": FaultyModel(regime="fixed"),
     "check_fit_describes_itself": FaultyModel("forgets"),
     "check_predictions": FaultyModel("unnormalised"),
+    "check_class_without_labels": FaultyModel(seen_only=True),
     "check_pushforward": FaultyModel("pushes twice"),
     "check_pullback_is_transpose": FaultyModel("pulls twice"),
     "check_solve": FaultyModel("sign"),
