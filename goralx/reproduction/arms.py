@@ -12,6 +12,9 @@ from typing import Any
 
 Options = Mapping[str, Mapping[str, Any]]
 
+PRESET = ("letter", "rt_polarity", "synth2")
+"""Data sets with an experiment of their own in conf/, which sets C."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -66,29 +69,27 @@ class Arm:
         return runs / dataset / self.name / f"seed-{seed:03d}"
 
     def command(self) -> str:
-        """The command line that runs it, without the seed."""
-        s = self.setting
-        experiment = s.dataset in ("letter", "rt_polarity", "synth2")
-        asked = self.strategy == "goral"
+        """The command line that runs it, without the seed.
+
+        Of dev labels that are trained on no goal can be measured: then none is.
+        """
+        s, trains = self.setting, self.dev_use == "train"
+        goal = "ent" if trains else self.goal
+        monitors = [name for name in s.monitors if not (trains and name == "dev")]
+        asked = ("operator", "utility", "batch") if self.strategy == "goral" else ()
+        options = ((group, *pair) for group, own in self.options.items() for pair in own.items())
         words = [
-            f"{'experiment' if experiment else 'dataset'}={s.dataset}",
+            f"{'experiment' if s.dataset in PRESET else 'dataset'}={s.dataset}",
             f"strategy={self.strategy}",
-            f"goal={self.goal}",
-            *(
-                [f"operator={self.operator}", f"utility={self.utility}", f"batch={self.batch}"]
-                if asked
-                else []
-            ),
-            *(
-                f"{group}.{key}={value}"
-                for group, own in self.options.items()
-                for key, value in own.items()
-            ),
+            f"goal={goal}",
+            *(f"{group}={getattr(self, group)}" for group in asked),
+            *(f"{group}.{key}={value}" for group, key, value in options),
             f"n_queries={s.n_queries}",
             f"batch_size={s.batch_size}",
-            f"monitors=[{','.join(s.monitors)}]",
+            f"monitors=[{','.join(monitors)}]",
             f"dev.fraction={s.dev_fraction:.6g}",
             f"dev.remove_from_pool={str(s.dev_removed).lower()}",
+            f"dev.use={self.dev_use}",
             "audit.every=0",
         ]
         return " ".join(["goralx", *words])

@@ -87,7 +87,7 @@ def write(grid: Grid, out: Path, command: str) -> list[str]:
     write_page(
         out / "index.html", "Additivity, first order, and what to choose", sections, command, LEAD
     )
-    write_provenance(out / "made.json", command, {k: len(r.of(RANDOM)) for k, r in grid.items()})
+    write_provenance(out / "made.json", command, grid)
     return [*(f"  {question}: {answer}" for question, answer in answers), f"  {out / 'index.html'}"]
 
 

@@ -237,7 +237,7 @@ def _stretch(axes: Axes, values: Array) -> None:
     """A scale that is linear about zero where the first rounds dwarf the rest."""
     sizes = np.abs(values[np.isfinite(values) & (values != 0)])
     if len(sizes) and sizes.max() > 20 * np.median(sizes):
-        axes.set_yscale("symlog", linthresh=float(np.quantile(sizes, 0.3)))
+        axes.set_yscale("symlog", linthresh=float(np.quantile(sizes, 0.5)))
 
 
 DRAWN: dict[str, tuple[str, Callable[[Results], Figure]]] = {

@@ -99,8 +99,8 @@ class Reproduction:
             for item in items
         ]
         writing.write_page(self.out / "index.html", "The paper, reproduced", sections, self.command)
-        seeds = {name: len(world.results[name].of("random")) for name in needed}
-        writing.write_provenance(self.out / "made.json", self.command, seeds)
+        shown = {name: world.results[name] for name in needed}
+        writing.write_provenance(self.out / "made.json", self.command, shown)
         rows = [f"  {c.verdict:<15} {c.claim.name}" for c in checked]
         return [*rows, writing.counts(checked), f"  {self.out / 'index.html'}"]
 

@@ -14,6 +14,7 @@ from goralx.records import number, versions, write_csv, write_json
 
 from .claims import Checked
 from .evidence import FAILS, HOLDS, OPEN, Evidence
+from .results import Results
 
 TITLES = {
     "table1": "Table 1: data sets",
@@ -163,6 +164,13 @@ def _row(c: Checked) -> dict[str, str]:
     }
 
 
-def write_provenance(path: Path, command: str, seeds: Mapping[str, int]) -> None:
-    """How it was made: the command, versions, and how many seeds each data set has."""
-    write_json(path, {"command": command, "versions": versions(), "seeds": dict(seeds)})
+def write_provenance(path: Path, command: str, results: Mapping[str, Results]) -> None:
+    """How it was made: the command, versions, and each arm's own command and seeds."""
+    arms = {
+        name: {
+            arm.name: {"command": arm.command(), "seeds": len(found.of(arm.name))}
+            for arm in found.plan.arms
+        }
+        for name, found in results.items()
+    }
+    write_json(path, {"command": command, "versions": versions(), "arms": arms})
