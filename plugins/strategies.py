@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 import goralx
-from goralx import BadInput, Query, Selection
+from goralx import BadInput, Candidates, Query, Scores, Selection
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,39 @@ class GoalOriented(goralx.Strategy):
 
     def select(self, query: Query) -> Selection:
         return query.selection()
+
+
+@dataclass(frozen=True)
+class Shuffled(goralx.Strategy):
+    """A control: as ``goral``, but each candidate has the utility of another, drawn at random.
+
+    All that is worked out is what ``goral`` works out; only who is worth how much is lost. Whatever
+    it gains over ``random`` is not due to utilities.
+    """
+
+    uses_goal: ClassVar[bool] = True
+
+    def select(self, query: Query) -> Selection:
+        rows = replace(query, score=_Permuted(query)).batch()
+        return Selection(rows, query.scores.utility)
+
+
+@dataclass(frozen=True)
+class _Permuted:
+    """Scores with the utilities of those looked at dealt out anew, each time."""
+
+    query: Query
+
+    @property
+    def regime(self) -> str:
+        return self.query.scorer.regime
+
+    def __call__(self, candidates: Candidates, *, per_label: bool = False) -> Scores:
+        first = candidates is self.query.candidates
+        scores = self.query.scores if first else self.query.scorer(candidates, per_label=per_label)
+        utility = scores.utility.copy()
+        utility[scores.looked_at] = utility[self.query.rng.permutation(scores.looked_at)]
+        return replace(scores, utility=utility)
 
 
 @dataclass(frozen=True)
@@ -61,3 +94,4 @@ def register_strategies(register):
     register("goral", GoalOriented)
     register("uncertainty", Uncertainty)
     register("random", Random)
+    register("shuffled", Shuffled)

@@ -22,8 +22,9 @@ class Synth2:
 
     Rows come cluster by cluster, ``per_cluster`` of each, in the order central +, central -,
     distracting +, distracting -, definitive +, definitive -: row r lies in cluster
-    ``r // per_cluster``. The test set is ``test_per_cluster`` of each, the rest is the pool: of the
-    530 samples in it by default, 170 are central.
+    ``r // per_cluster``, its group is called as the pair and its class as the sign. The test set is
+    ``test_per_cluster`` of each, the rest is the pool: of the 530 samples in it by default, 170 are
+    central.
     """
 
     central_x: float = 0.0
@@ -80,6 +81,8 @@ class Synth2:
             test=np.sort(test),
             dev=np.empty(0, dtype=np.int64),
             source="generated: a reconstruction of synth2 (Sec. 6.2), not the paper's own samples",
+            group=np.repeat(np.arange(3), 2 * self.per_cluster),
+            groups=("central", "distracting", "definitive"),
         )
 
 

@@ -6,7 +6,7 @@ them: samples seen through a model, scores, selections, rounds. Asks the data an
 Plugins are written against it, all that follows is written in terms of it.
 """
 
-from .datasets import Dataset
+from .datasets import Dataset, drawn
 from .estimators import Direction, FirstOrderEstimator, Utilities, UtilityEstimator
 from .goals import DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
 from .hookspecs import hookimpl, plugin_manager
@@ -54,6 +54,7 @@ __all__ = [
     "TravellingModel",
     "Utilities",
     "UtilityEstimator",
+    "drawn",
     "has_logit_hessian",
     "hookimpl",
     "keep_freed_memory",

@@ -36,7 +36,8 @@ class Instance:
     pool and, unless removed, stays in it (its labels are then known, and counted as labels), or it
     is trained on and lies in init. A row of the source that is not used is in none of them.
     ``classes`` names the K classes; init need not have one of each. ``source`` says in a line where
-    the data came from.
+    the data came from. ``group`` (T,), or None, is which of the ``groups`` each row belongs to,
+    beside its class: a cluster, a site. Nobody learns from it; it is recorded and drawn.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Instance:
     test: Rows
     dev: Rows
     source: str = ""
+    group: Labels | None = None
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.X.ndim != 2 or len(self.X) != len(self.y):
@@ -57,6 +60,14 @@ class Instance:
             )
         check_classes(self.y, self.classes, f"dataset '{self.name}'")
         check_finite(self.X, f"dataset '{self.name}'")
+        if self.group is not None and (
+            self.group.shape != self.y.shape
+            or not np.isin(self.group, np.arange(len(self.groups))).all()
+        ):
+            raise BadInput(
+                f"dataset '{self.name}': group {self.group.shape} does not fit; a number for each "
+                f"of {len(self.y)} rows, the place of its name among the {len(self.groups)} groups"
+            )
         parts = np.concatenate([self.init, self.pool, self.test])
         if len(np.unique(parts)) != len(parts):
             raise BadInput(f"dataset '{self.name}': init, pool and test share rows")

@@ -8,7 +8,8 @@ A run directory is the source of truth; everything that tracks a run can be rebu
                     round that has utilities, a column for each sample of the initial pool, NaN once
                     it is queried (while the run goes on, ``utilities/00000.npy``, ... one a round);
                     only where all utilities are kept (``record.utilities=all``)
-``instance.npz``    init, pool, test, dev: row numbers in the source data set, as is every pool_id
+``instance.npz``    init, pool, test, dev: row numbers in the source data set, as is every pool_id;
+                    where rows have groups also group (T,) of every row and the names, groups (G,)
 ``checkpoint.npz``  the labelled rows in order, the last fit, the generator: what resuming needs
 ``summary.json``    what the run is (name, tags, configuration) and how it ended
 ``.hydra/``         the composed configuration, as given
@@ -90,7 +91,10 @@ class Record:
 
     def begin(self, summary: Mapping[str, Any]) -> None:
         """The files that are there before the first round, beside the configuration."""
-        parts = {part: getattr(self.instance, part) for part in ("init", "pool", "test", "dev")}
+        instance = self.instance
+        parts = {part: getattr(instance, part) for part in ("init", "pool", "test", "dev")}
+        if instance.group is not None:
+            parts |= {"group": instance.group, "groups": np.array(instance.groups)}
         write_npz(self.directory / "instance.npz", parts)
         self.write_summary(summary)
 

@@ -14,6 +14,7 @@ import numpy as np
 from goralx.data import Array, Features, Instance, Rows
 from goralx.records import read_queries, read_rounds, read_stacked
 
+from .fonts import caption
 from .style import BLUE, CLASSES, INK, MUTED, ORANGE, in_words, legend, paint, plain
 
 if TYPE_CHECKING:
@@ -201,9 +202,26 @@ def pool(
     axes.set_xlabel("feature 1")
     axes.set_ylabel("feature 2")
     axes.set_aspect("equal", adjustable="datalim")
+    _clusters(axes, instance, queried)
     _legend(axes, [*shown, begun], [*instance.classes, "init"])
     _title(axes, "Pool and queries", f"{len(queried)} queried; line: the last model's boundary")
     return figure
+
+
+def _clusters(axes: Axes, instance: Instance, queried: Rows) -> None:
+    """Beside the samples of each group and class: the group, and how many of it were queried."""
+    group, pool, X = instance.group, instance.pool, np.asarray(instance.X)
+    if group is None:
+        return
+    for g, k in np.unique(np.stack([group[pool], instance.y[pool]], axis=1), axis=0):
+        rows = pool[(group[pool] == g) & (instance.y[pool] == k)]
+        asked = int(np.isin(rows, queried).sum())
+        axes.annotate(
+            f"{caption(instance.groups[g])}: {asked} of {len(rows)}",
+            (X[rows, 0].mean(), X[rows, 1].min()), (0, -4), textcoords="offset points",
+            ha="center", va="top", fontsize=9, color=INK, zorder=7, annotation_clip=False,
+            bbox={"boxstyle": "square,pad=0.1", "fc": "white", "alpha": 0.8, "linewidth": 0},
+        )  # fmt: skip
 
 
 def _boundary(axes: Axes, K: int, log_proba: Callable[[Features], Array]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from goralx.contracts import Dataset
+from goralx.contracts import Dataset, drawn
 from goralx.data import Instance
 
 from .common import Check, global_generators_unused
@@ -14,7 +14,7 @@ ROWS = ("init", "pool", "test", "dev")
 
 def check_instance(dataset: Dataset) -> None:
     """``instance(rng)`` returns a goralx.Instance with a name and a line on where it came from."""
-    instance = dataset.instance(np.random.default_rng(0))
+    instance = _instance(dataset, 0)
     assert isinstance(instance, Instance), (
         f"instance() returned a {type(instance).__name__}; return a goralx.Instance, e.g. from "
         "goralx.make_instance"
@@ -25,14 +25,14 @@ def check_instance(dataset: Dataset) -> None:
 
 def check_features(dataset: Dataset) -> None:
     """X is a finite floating array (T, d)."""
-    X = dataset.instance(np.random.default_rng(0)).X
+    X = _instance(dataset, 0).X
     assert X.ndim == 2 and X.dtype.kind == "f", f"X has shape {X.shape} and type {X.dtype}"
     assert np.isfinite(X).all(), "X has a NaN or an infinity; fill or drop missing values"
 
 
 def check_labels(dataset: Dataset) -> None:
     """y is 0..K-1, one label a row; K classes with different names, K at least 2."""
-    instance = dataset.instance(np.random.default_rng(0))
+    instance = _instance(dataset, 0)
     y, K = instance.y, instance.n_classes
     assert y.shape == (len(instance.X),), f"y has shape {y.shape}; expected ({len(instance.X)},)"
     assert y.dtype.kind == "i", f"y has type {y.dtype}; encode the classes as integers"
@@ -43,7 +43,7 @@ def check_labels(dataset: Dataset) -> None:
 
 def check_parts(dataset: Dataset) -> None:
     """init, pool and test are disjoint, none empty; dev shares no row with init or test."""
-    instance = dataset.instance(np.random.default_rng(0))
+    instance = _instance(dataset, 0)
     parts = {name: getattr(instance, name) for name in ROWS}
     for name, rows in parts.items():
         assert rows.ndim == 1 and rows.dtype.kind == "i", f"{name} is no list of row numbers"
@@ -65,7 +65,7 @@ def check_parts(dataset: Dataset) -> None:
 def check_same_generator_same_instance(dataset: Dataset) -> None:
     """The same generator state gives the same instance; the global generators are left alone."""
     with global_generators_unused():
-        once, twice = (dataset.instance(np.random.default_rng(1)) for _ in range(2))
+        once, twice = (_instance(dataset, 1) for _ in range(2))
     for name in ("X", "y", "classes", *ROWS):
         same = np.array_equal(getattr(once, name), getattr(twice, name))
         assert same, f"the same generator gave another {name}; draw from the generator given"
@@ -73,9 +73,13 @@ def check_same_generator_same_instance(dataset: Dataset) -> None:
 
 def check_other_generator_other_instance(dataset: Dataset) -> None:
     """Another generator gives another split. Skip it if yours is fixed for good."""
-    one, other = (dataset.instance(np.random.default_rng(seed)) for seed in (1, 2))
+    one, other = (_instance(dataset, seed) for seed in (1, 2))
     differs = any(not np.array_equal(getattr(one, n), getattr(other, n)) for n in ("X", *ROWS))
     assert differs, "two generators gave the same split, so that repeats with other seeds are none"
+
+
+def _instance(dataset: Dataset, seed: int) -> Instance:
+    return drawn(dataset, np.random.default_rng(seed), seed)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -17,6 +17,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import ValidationError
 
 import goralx
+import goralx.testing
 from goralx.app import assembly, configuration
 from goralx.app.assembly import Run, prepare
 from goralx.app.configuration import node_type, plain
@@ -252,6 +253,21 @@ def test_ground_truth_is_tagged_only_where_it_reaches_the_selection():
 def test_a_strategy_without_a_goal_takes_any_combination():
     laplace = ("operator=laplace", "monitors=[]", "goal=dev")
     assert list(run("strategy=uncertainty", *laplace).experiment.monitors) == ["dev"]
+
+
+def test_a_data_set_is_told_its_seed_if_it_asks():
+    told = []
+
+    class Repeats(type(goralx.build("dataset", "iris"))):
+        """Repeats of iris."""
+
+        def instance(self, rng, seed):
+            told.append(seed)
+            return super().instance(rng)
+
+    goralx.testing.check_dataset(Repeats())
+    assert set(told) == {0, 1, 2}
+    assert assembly._drawn(Repeats(), "mine", 7).name == "iris" and told[-1] == 7
 
 
 def test_a_dev_set_is_drawn_only_where_a_goal_is_measured_on_one():

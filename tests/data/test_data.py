@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -223,6 +225,15 @@ def test_a_dev_set_comes_from_the_pool_and_stays_in_it_unless_removed():
     for fraction in (0.0, 1.0, -0.1):
         with pytest.raises(BadInput, match=r"dev\.fraction"):
             instance.with_dev(fraction, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("group", [np.zeros(3, dtype=int), np.full(80, 2), np.full(80, -1)])
+def test_a_group_is_one_of_the_names_for_every_row(group):
+    instance = drawn([40, 40], 4, 20, 0)
+    named = dataclasses.replace(instance, group=np.arange(80) % 2, groups=("a", "b"))
+    assert named.with_dev(0.5, np.random.default_rng(0)).groups == ("a", "b")
+    with pytest.raises(BadInput, match=r"group .* does not fit"):
+        dataclasses.replace(instance, group=group, groups=("a", "b"))
 
 
 @pytest.mark.parametrize("options", [(0, 5, 1.0), (5, 0, 1.0), (5, 5, 0.0), (5, 5, np.inf)])

@@ -153,6 +153,17 @@ def test_the_first_model_on_synth2_divides_horizontally():
     assert abs(slope[1]) > 5 * abs(slope[0])
 
 
+def test_synth2_says_which_pair_of_clusters_a_sample_is_of():
+    drawn = instance("synth2", seed=1)
+    names = np.array(drawn.groups)[drawn.group]
+    for name, (x, y) in {"central": (0, 2), "distracting": (-4, 5), "definitive": (-3, -5)}.items():
+        sign = np.where(drawn.y[names == name] == 1, 1.0, -1.0)[:, None]
+        off = np.abs(sign * drawn.X[names == name] - (x, y))
+        assert (names == name).sum() == 200 and off.max() < 5 * 0.5
+    assert (names[drawn.init] == "central").all()
+    assert (names[drawn.pool] == "central").sum() == 170
+
+
 def test_synth2_coordinates_are_options():
     drawn = instance("synth2", definitive_x=30.0, definitive_sigma=0.0, per_cluster=20, n_init=4)
     np.testing.assert_array_equal(drawn.X[80:100], [[30.0, -5.0]] * 20)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 from goralx import BadInput, Candidates, Incompatible, Labelled, Query, Reference, Scores, top_b
+from tests.plugins.test_batch_rules import World
 from tests.problems import blobs, build
 
 
@@ -150,3 +153,42 @@ def test_top_b_passes_over_what_was_not_looked_at():
 def test_top_b_refuses_an_infinite_utility():
     with pytest.raises(BadInput, match="infinite"):
         top_b(np.array([0.0, np.inf]), 1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("rule", [None, "top", "sequential"])
+def test_shuffled_asks_each_candidate_as_often_whatever_it_is_worth(rule):
+    world = World(n_pool=24)
+    scorer, chosen = world.scorer("dev", "oracle"), Counter()
+    for seed in range(400):
+        query = world.query(scorer, rule or "top", 3, seed)
+        query = query if rule else replace(query, rule=None)
+        selection = build("strategy", "shuffled").select(query)
+        np.testing.assert_array_equal(selection.utility, scorer(world.candidates).utility)
+        chosen.update(selection.rows.tolist())
+    n = len(world.candidates)
+    expected = 400 * 3 / n
+    statistic = sum((chosen[i] - expected) ** 2 / expected for i in range(n))
+    assert statistic < chi2.ppf(0.9999, n - 1)
+
+
+def test_shuffled_deals_out_the_very_utilities_and_passes_over_who_was_not_looked_at():
+    utility = np.array([5.0, 1.0, 2.0, 4.0, 3.0, 0.0])
+    utility[[1, 4]] = np.nan
+    query = asked(n_candidates=6, b=4, utility=utility)
+
+    def score(candidates, *, per_label=False):
+        looked_at = np.flatnonzero(~np.isnan(utility))
+        return Scores(np.zeros((4, 3)), utility, 0.0, looked_at)
+
+    seen = []
+
+    class Watching(type(build("batch", "top"))):
+        def choose(self, query):
+            seen.append(query.scores.utility)
+            return super().choose(query)
+
+    query = replace(query, score=score, rule=Watching())
+    rows = build("strategy", "shuffled").select(query).rows
+    assert sorted(rows.tolist()) == [0, 2, 3, 5]
+    assert sorted(seen[0][~np.isnan(seen[0])]) == [0.0, 2.0, 4.0, 5.0]
+    assert np.isnan(seen[0][[1, 4]]).all()

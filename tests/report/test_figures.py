@@ -64,7 +64,28 @@ def test_two_features_give_a_picture_of_the_pool(tmp_path, n_queries):
     directory = tmp_path / "run"
     runs.run(directory, runs.experiment("synth2", n_queries=n_queries, batch_size=3))
     assert "pool" in names(directory)
+    with np.load(directory / "instance.npz", allow_pickle=False) as stored:
+        named = stored["groups"][stored["group"]]
+    assert named[[0, 250, 599]].tolist() == ["central", "distracting", "definitive"]
     assert_drawn(directory / "figures" / "pool.png")
+
+
+def test_groups_are_named_beside_their_samples_with_how_many_were_queried():
+    instance = runs.experiment("synth2").instance
+    names = np.array(instance.groups)[instance.group]
+    central = instance.pool[names[instance.pool] == "central"]
+    positive = central[instance.y[central] == 1][:7]
+    figure = figures.pool(
+        instance, np.arange(7), positive, lambda X: np.log(np.full((len(X), 2), 0.5))
+    )
+    said = sorted(t.get_text() for t in figure.axes[0].texts if " of " in t.get_text())
+    assert said == sorted(
+        [
+            "central: 7 of 85",
+            "central: 0 of 85",
+            *["distracting: 0 of 90", "definitive: 0 of 90"] * 2,
+        ]
+    )
 
 
 def test_the_boundary_is_where_the_likeliest_class_changes():
