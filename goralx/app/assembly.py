@@ -16,6 +16,7 @@ from goralx.learning import AUDIT_REFERENCE, Audit, Auditor, Experiment, Stop
 from goralx.records import fingerprint
 from goralx.scoring import GoalOrientedUtility
 
+from . import naming
 from .configuration import Settings, typed_options
 
 JOBS = ("learn", "approximation")
@@ -23,9 +24,6 @@ PRECISIONS = ("single", "double")
 RECORDED = ("all", "quantiles")
 DEV_USES = ("goal", "train")
 CEILINGS: dict[Any, bool | None] = {"auto": None, True: True, False: False}
-
-TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
-"""Groups whose choice is a tag of the run."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +83,13 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
         **{key: config[key] for key in ("batch_size", "n_queries", "seed", "guard")},
     )
     tags = {
-        "goralx.fingerprint": fingerprint(_identity(config, strategy.uses_goal), instance),
-        **{f"goralx.{group}": name[group] for group in TAGGED},
+        "goralx.fingerprint": fingerprint(naming.identity(config, found), instance),
+        **naming.tags(config, found),
         "goralx.seed": str(seed),
         "goralx.uses_ground_truth": str(experiment.uses_ground_truth).lower(),
         **({"goralx.sweep": sweep} if sweep else {}),
     }
-    title = "-".join([*(name[g] for g in ("dataset", "strategy", "goal", "operator")), f"s{seed}"])
-    info = RunInfo(directory, title, config, tags)
+    info = RunInfo(directory, naming.run_name(config, found), config, tags)
     kept = {"figures": _figures(config), "all_utilities": _recorded(config) == "all"}
     return Run(experiment, info, built["tracker"], config["threads"], config["progress"], **kept)
 
@@ -235,18 +232,3 @@ def _drawn(dataset: Any, name: str, seed: int) -> Instance:
     if not isinstance(instance, Instance):
         raise PluginError(f"dataset '{name}' gave {type(instance).__name__}, not an Instance")
     return instance
-
-
-def _identity(config: Mapping[str, Any], uses_goal: bool) -> dict[str, Any]:
-    """What determines the result, besides the instance (whose dev set says what ``dev`` was).
-
-    A strategy that asks no goal is indifferent to the operator, the utility and the batch rule.
-    """
-    asked = ("operator", "utility", "batch") if uses_goal else ()
-    groups = ("goal", "strategy", "model", *asked)
-    scalars = ("batch_size", "n_queries", "seed", "guard", "stop", "audit")
-    monitors = sorted({*config["monitors"], config["goal"]["name"]})
-    identity = {**{key: config[key] for key in (*groups, *scalars)}, "monitors": monitors}
-    if METRICS in config:  # their order says what the learning curve is of
-        identity[METRICS] = list(config[METRICS].values())
-    return identity

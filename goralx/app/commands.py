@@ -5,85 +5,58 @@ Each takes the words behind it and returns the exit status; what it refuses it r
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, nullcontext
+from contextlib import chdir, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from goralx import escaping
 from goralx.discovery import registry
 from goralx.errors import BadInput
 
-if TYPE_CHECKING:
-    from .assembly import Run
-
-FINISHED, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: done, broke, what the user can mend, Ctrl-C."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Refuses in a line of ours."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message} · see goralx --help")
+from .shared import FINISHED, Parser, quoted, short, threads
 
 
 def _resume(words: list[str]) -> int:
-    """``goralx resume RUN_DIR``: go on where the run stopped, as if it never had."""
-    from . import runner
-    from .assembly import prepare
+    """``goralx resume RUN_DIR | SWEEP_DIR``: go on where it stopped, as if it never had."""
     from .configuration import recorded
+    from .job import prepare_job
+    from .sweep_folder import SweepFolder
 
-    parser = Parser(prog="goralx resume", description="Go on with an interrupted run.")
-    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
-    directory = parser.parse_args(words).directory.resolve()
+    parser = Parser(prog="goralx resume", description="Go on with an interrupted run, or a sweep.")
+    parser.add_argument("directory", type=Path, metavar="RUN_DIR | SWEEP_DIR")
+    parser.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="of how a sweep is run")
+    asked = parser.parse_args(words)
+    directory = asked.directory.resolve()
+    if SweepFolder(directory).manifest.is_file():
+        return _resume_sweep(directory, asked.options)
+    if asked.options:
+        raise BadInput(f"{' '.join(asked.options)} · a run goes on with what it was begun with")
     config, sweep, began_in = recorded(directory)
     # relative paths and the store of the runs are found from where it was started
     with chdir(began_in) if began_in else nullcontext(), threads(config):
-        if config.get("job") == "approximation":
-            study(config, directory, sweep, None)
-        else:
-            follow(prepare(config, directory, sweep), runner.resume)
+        prepare_job(config, sweep).placed(directory).resume()
     return FINISHED
 
 
-def study(
-    config: dict[str, Any], directory: Path, sweep: str | None, hydra_files: dict[str, str] | None
-) -> None:
-    """Run a study of approximation quality, or go on with it."""
-    from goralx import approximation
+def _resume_sweep(folder: Path, options: list[str]) -> int:
+    """Give the commands of a sweep again, from where they were given."""
+    from .program import run_hydra
+    from .sweep_folder import INDIFFERENT, SweepFolder
 
-    from .assembly import prepare_study
-
-    made = prepare_study(config, directory, sweep)
-    with _resumable(directory):
-        summary = approximation.run(made, hydra_files)
-    escaping.say(approximation.closing_table(summary))
-
-
-def follow(run: Run, go: Callable[..., dict[str, Any]], **more: Any) -> None:
-    from .runner import closing_table
-
-    observe = registry().observe
-    with _resumable(run.info.directory):
-        summary = go(
-            run.experiment, run.info, tracker=run.tracker, observe=observe, progress=run.progress,
-            figures=run.figures, all_utilities=run.all_utilities, **more,
-        )  # fmt: skip
-    escaping.say(closing_table(summary))
-
-
-@contextmanager
-def _resumable(directory: Path) -> Iterator[None]:
-    """Where a run is interrupted, say how to go on with it."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
-        if (directory / ".hydra").is_dir():
-            say(f"interrupted · go on with: goralx resume {short(directory)}")
-        raise
+    for option in options:
+        if "=" not in option or not INDIFFERENT.match(option):
+            raise BadInput(
+                f"{option} · a sweep goes on with what it was begun with; allowed: on_existing=, "
+                "hydra/launcher=, progress=, threads="
+            )
+    status = FINISHED
+    for command in SweepFolder(folder).commands():
+        began_in = Path(command["directory"])
+        if not began_in.is_dir():
+            raise BadInput(f"{folder} was begun in {began_in}, which is not there any more")
+        with chdir(began_in):
+            again = [*command["words"], *options, f"hydra.sweep.dir={quoted(folder)}"]
+            status = max(status, run_hydra(again))
+    return status
 
 
 def _plugins(words: list[str]) -> int:
@@ -205,19 +178,3 @@ COMMANDS = {
     "explain": _explain,
     "reproduce": _reproduce,
 }
-
-
-def say(line: str) -> None:
-    escaping.say(f"goralx: {' '.join(line.split())}", sys.stderr)
-
-
-def short(path: Path) -> Path:
-    """As seen from here, if it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def threads(config: Any) -> Any:
-    """Hold linear algebra to the configured threads; what cannot be is refused later, in words."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=max(1, config.get("threads") or 1))

@@ -96,6 +96,8 @@ class Settings:
     ceiling: Any = MISSING
     figures: bool = MISSING
     record: Recording = field(default_factory=Recording)
+    objective: Any = MISSING
+    on_existing: str = MISSING
     job: str = MISSING
     approximation: Approximation = field(default_factory=Approximation)
     precision: str = MISSING
@@ -215,11 +217,12 @@ def names(group: str) -> list[str]:
     return sorted({*files, *registered})
 
 
-def hydra_files(config: DictConfig) -> dict[str, str]:
+def hydra_files(config: DictConfig, directory: Path) -> dict[str, str]:
     """``.hydra/`` of a run: what was composed, from which overrides, where, and by which Hydra."""
     kept = ["mode", "overrides", "runtime", "run", "sweep", "job"]
     hydra = OmegaConf.masked_copy(cast(DictConfig, HydraConfig.get()), kept)
-    hydra.sweep.dir, hydra.run.dir = str(hydra.sweep.dir), hydra.runtime.output_dir
+    hydra.sweep.dir, hydra.run.dir = str(hydra.sweep.dir), str(directory)
+    hydra.runtime.output_dir = str(directory)
     return {
         "config.yaml": OmegaConf.to_yaml(config, resolve=True),
         "hydra.yaml": OmegaConf.to_yaml({"hydra": hydra}),

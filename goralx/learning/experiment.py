@@ -209,7 +209,7 @@ class Experiment:
             **{f"test/{name}": value for name, value in tested.items()},
             **{f"goal/{name}": value for name, value in goals.items()},
             "change/predicted": state.predicted,
-            "change/realised": tau - state.tau,
+            "change/realised": tau - state.tau if self.strategy.uses_goal else float("nan"),
             **utility_metrics(utility, scores),
             **{f"audit/{name}": audited.get(name, float("nan")) for name in METRICS},
             "seconds/fit": fitted - started,

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM as SystemExit while this lasts, so that what was begun is put in order."""
+def terminable(before: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """SIGTERM as SystemExit while this lasts, so that what was begun is put in order.
+
+    ``before`` is called first.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
+        before()
         raise SystemExit(128 + number)
 
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        earlier = signal.signal(signal.SIGTERM, stop)
     except ValueError:  # only the main thread may set handlers; elsewhere things stay as they are
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, earlier)

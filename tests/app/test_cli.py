@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from goralx import errors
 from goralx.app import cli, configuration, runner
 from goralx.core.linear_solve import NotConverged
 from goralx.discovery import registry
@@ -128,27 +129,32 @@ def test_a_sweep_runs_every_combination_and_shares_a_tag(here, capsys):
     tags = [s["tags"] for s in summaries]
     assert {t["goralx.sweep"] for t in tags} == {sweep.name}
     assert [(t["goralx.strategy"], t["goralx.goal"]) for t in tags] == [
-        ("random", "ent"), ("random", "fir"), ("goral", "ent"), ("goral", "fir")
+        ("goral", "ent"), ("goral", "fir"), ("random", "-")
     ]  # fmt: skip
-    assert [d.name[:2] for d in directories] == ["0_", "1_", "2_", "3_"]
-    assert done.out.splitlines()[-1].startswith("sweep: 4 finished, 0 refused, 0 failed")
+    assert [d.name.rpartition("_")[0] for d in directories] == [
+        "iris-goral-ent-max-s0", "iris-goral-fir-max-s0", "iris-random-s0"
+    ]  # fmt: skip
+    assert done.out.splitlines()[-1].startswith(
+        "sweep: 3 done, 0 skipped, 0 resumed, 1 shared, 0 failed · outputs/sweeps/dataset-iris"
+    )
 
 
 def test_a_refused_combination_is_a_line_and_the_others_run(here, capsys):
     done = call(capsys, "-m", *QUIET, "model.C=1,-1,2")
     assert done.status == 2
     (line,) = done.errors
-    assert line.startswith("goralx: job 1 (") and "model.C=-1" in line
-    assert [d.name[:2] for d in runs(here)] == ["0_", "2_"]
+    assert line.startswith("goralx: job 2 of 3 (") and "model.C=-1" in line
+    configs = [json.loads((d / "summary.json").read_text())["config"] for d in runs(here)]
+    assert {c["model"]["C"] for c in configs} == {1.0, 2.0}
     (sweep,) = (here / "outputs" / "sweeps").iterdir()
-    assert sorted(p.name[:2] for p in sweep.iterdir()) == ["0_", "2_", "mu"]
-    assert "sweep: 2 finished, 1 refused, 0 failed" in done.out
+    assert sum(p.is_dir() and p.name != ".jobs" for p in sweep.iterdir()) == 2
+    assert "sweep: 2 done, 0 skipped, 0 resumed, 1 refused, 0 failed" in done.out
 
 
 def test_a_sweep_in_which_nothing_ran_leaves_nothing(here, capsys):
     done = call(capsys, "-m", *QUIET, "model.C=0,-1")
     assert done.status == 2 and len(done.errors) == 2
-    assert "sweep: 0 finished, 2 refused, 0 failed" in done.out
+    assert "sweep: 0 done, 0 skipped, 0 resumed, 2 refused, 0 failed" in done.out
     assert list(here.iterdir()) == []
 
 
@@ -164,8 +170,8 @@ def test_a_sweep_may_have_a_folder_of_its_own(here, capsys):
 def test_a_sweep_ends_with_the_worst_of_its_jobs(here, capsys, monkeypatch):
     monkeypatch.setattr(runner, "run", breaking(ZeroDivisionError("no convergence"), at_seed=1))
     done = call(capsys, "-m", *QUIET, "seed=0,1,2")
-    assert done.status == 1 and "sweep: 2 finished, 0 refused, 1 failed" in done.out
-    assert "job 1" in done.errors[0] and "no convergence" in done.errors[0]
+    assert done.status == 1 and "sweep: 2 done, 0 skipped, 0 resumed, 1 failed" in done.out
+    assert "job 2 of 3" in done.errors[0] and "no convergence" in done.errors[0]
     assert call(capsys, "-m", *QUIET, "seed=1,-1").status == 2
 
 
@@ -191,7 +197,7 @@ def test_presets_choose_what_they_say(here, capsys):
 def test_the_baselines_are_a_sweep_without_m(here, capsys):
     few = [f"hydra.sweeper.params.{p}" for p in ("seed=0", "goal=ent", "operator=max")]
     done = call(capsys, "experiment=baselines", *SHORT, "audit.every=0", *few)
-    assert done.status == 0 and "sweep: 3 finished" in done.out
+    assert done.status == 0 and "sweep: 3 done" in done.out
     assert len(runs(here)) == 3
 
 
@@ -203,8 +209,8 @@ def test_the_baselines_are_a_sweep_without_m(here, capsys):
     [
         (NotConverged("stuck at 1e-3"), 2, "stuck at 1e-3"),
         (ZeroDivisionError("a / 0"), 1, "ZeroDivisionError: a / 0"),
-        (configuration.GoralxError("mend it"), 2, "mend it"),
-        (cli.RunFailed("broken"), 1, "broken"),
+        (errors.GoralxError("mend it"), 2, "mend it"),
+        (errors.RunFailed("broken"), 1, "broken"),
         (OSError(28, "No space left on device", "outputs/x"), 1, "No space left"),
         (PermissionError(13, "Permission denied", "outputs/x"), 2, "outputs/x: Permission denied"),
     ],
@@ -221,11 +227,11 @@ def test_what_goes_wrong_is_a_line_and_a_status(error, status, says, here, capsy
 
 def test_a_traceback_is_shown_on_request(here, capsys, monkeypatch):
     monkeypatch.setenv("GORALX_TRACEBACK", "1")
-    with pytest.raises(cli.GoralxError, match=r"model\.C=0"):
+    with pytest.raises(errors.GoralxError, match=r"model\.C=0"):
         cli.main(["model.C=0"])
     with pytest.raises(Exception, match="Error merging override batch_size=x"):
         cli.main(["batch_size=x"])
-    with pytest.raises(cli.GoralxError, match="'plugin'"):
+    with pytest.raises(errors.GoralxError, match="'plugin'"):
         cli.main(["plugin"])
 
 

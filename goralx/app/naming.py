@@ -1,0 +1,73 @@
+"""What a run depends on, and so what it is called: its name, its tags, its fingerprint.
+
+A strategy that asks no goal is indifferent to goal, operator, utility and batch rule, which are
+then neither in its name nor in its fingerprint: the arms of a sweep that differ in nothing else
+are one run. Goals are measured either way; how one is counts where it is not as by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from goralx.discovery import METRICS, Registry
+from goralx.errors import GoralxError
+
+TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
+"""Groups whose choice is a tag of the run."""
+ASKED = ("goal", "operator", "utility", "batch")
+"""Of those, what only a strategy that asks a goal depends on."""
+INDIFFERENT = "-"
+"""The tag of what a run does not depend on."""
+
+
+def asks_goal(config: Mapping[str, Any], found: Registry) -> bool:
+    """Whether the strategy's choice depends on the goal."""
+    strategy = found.components.get(("strategy", str(config["strategy"]["name"])))
+    return strategy is None or bool(getattr(strategy.cls, "uses_goal", True))
+
+
+def run_name(config: Mapping[str, Any], found: Registry) -> str:
+    """Of everything in it the run's course depends."""
+    asked = ("goal", "operator") if asks_goal(config, found) else ()
+    parts = [str(config[group]["name"]) for group in ("dataset", "strategy", *asked)]
+    return "-".join([*parts, f"s{config['seed']}"])
+
+
+def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
+    """The choices by which runs are told apart, a dash where a run does not depend on one."""
+    indifferent = () if asks_goal(config, found) else ASKED
+    return {
+        f"goralx.{group}": INDIFFERENT if group in indifferent else str(config[group]["name"])
+        for group in TAGGED
+    }
+
+
+def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
+    """What determines the result, besides the instance (whose dev set says what ``dev`` was)."""
+    goal = config["goal"]["name"]
+    if asks_goal(config, found):
+        asked = {key: config[key] for key in (*ASKED, "audit")}
+    else:
+        asked = {} if _is_default(config["goal"], found) else {"goal": config["goal"]}
+    scalars = ("batch_size", "n_queries", "seed", "guard", "stop")
+    # metrics in their order, which says what the learning curve is of; once there was no choice
+    measured = {METRICS: list(config[METRICS].values())} if METRICS in config else {}
+    return {
+        **asked,
+        **measured,
+        **{key: config[key] for key in ("strategy", "model", *scalars)},
+        "monitors": sorted({*config["monitors"], goal}),
+    }
+
+
+def _is_default(node: Mapping[str, Any], found: Registry) -> bool:
+    """Whether a goal is measured as it would be without options of its own."""
+    from .configuration import typed_options
+
+    component = found.component("goal", node["name"])
+    given = {key: value for key, value in node.items() if key != "name"}
+    try:
+        return typed_options(component, given) == typed_options(component, {})
+    except GoralxError:  # it has options without a default
+        return False

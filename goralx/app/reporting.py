@@ -1,0 +1,46 @@
+"""What went wrong, as one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+
+from goralx.errors import GoralxError, RunFailed
+
+from .shared import FAILED, REFUSED, say
+
+MENDABLE = (PermissionError, FileExistsError, FileNotFoundError, NotADirectoryError)
+"""Failures of the file system that another path or permission mends."""
+
+
+def report(error: Exception, where: str = "") -> int:
+    """Say what went wrong in one line; returns the exit status."""
+    status, line = in_a_line(error)
+    say(where + line)
+    return status
+
+
+def in_a_line(error: Exception) -> tuple[int, str]:
+    """The exit status and the line; GORALX_TRACEBACK=1 raises instead."""
+    if os.environ.get("GORALX_TRACEBACK") == "1":
+        raise error
+    if _raised_in(error) in ("hydra", "omegaconf"):
+        from .configuration import explain
+
+        error = explain(error)
+    refused = isinstance(error, (GoralxError, *MENDABLE)) and not isinstance(error, RunFailed)
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename:
+        text = f"{error.filename}: {error.strerror} · give a path that you may write to"
+    elif not isinstance(error, GoralxError):
+        text = f"{type(error).__name__}: {text}"
+    if not refused:
+        text = f"{text} · GORALX_TRACEBACK=1 shows where"
+    return (REFUSED if refused else FAILED), text
+
+
+def _raised_in(error: Exception) -> str:
+    """The package whose code raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else str(trace.tb_frame.f_globals["__name__"]).partition(".")[0]

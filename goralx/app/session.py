@@ -1,0 +1,322 @@
+"""The jobs of one command line: a run, or a sweep's, wherever a launcher has them done.
+
+A job never raises for what went wrong with it: that is put down beside the sweep, said once by the
+process that reports, and costs no other job.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+
+from goralx import escaping
+from goralx.errors import BadInput
+from goralx.records import in_use, read_summary
+
+from .existing import Plan, found_in, plan, refusal
+from .objective import objective
+from .reporting import in_a_line, report
+from .shared import FAILED, FINISHED, REFUSED, remove_empty, say, short, threads
+from .sweep_folder import Outcome, SessionLog, SweepFolder
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from .job import Job
+
+GRACE = 60.0
+"""Seconds that other processes have to put their records in order."""
+ENDINGS = {
+    "done": "done",
+    "skipped": "skipped",
+    "resumed": "resumed",
+    "shared": "shared",
+    "elsewhere": "run by another process",
+    "refused": "refused",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
+"""How a job may end, in the order and words of the last line."""
+ALWAYS_SAID = ("done", "skipped", "resumed", "failed")
+
+
+@dataclass
+class Session:
+    """One command: its overrides, all its words, and who reports.
+
+    Travels to the processes that a launcher starts; what they find goes through the sweep's folder.
+    """
+
+    overrides: tuple[str, ...]
+    words: tuple[str, ...]
+    folder: Path
+    name: str
+    dry: bool = False
+    owner: int = field(default_factory=os.getpid)
+    host: str = field(default_factory=socket.gethostname)
+    began_in: Path = field(default_factory=Path.cwd)
+    status: int = FINISHED
+
+    @property
+    def sweep(self) -> SweepFolder:
+        return SweepFolder(self.folder)
+
+    @property
+    def log(self) -> SessionLog:
+        return self.sweep.session(self.name)
+
+    @property
+    def reports(self) -> bool:
+        return (os.getpid(), socket.gethostname()) == (self.owner, self.host)
+
+    def job(self, config: DictConfig) -> Any:
+        """What Hydra calls with each composed configuration; gives the objective of a sweep."""
+        with threads(config):
+            return self._job(config)
+
+    def _job(self, config: DictConfig) -> Any:
+        hydra = HydraConfig.get()
+        directory = Path(hydra.runtime.output_dir)
+        if hydra.mode != RunMode.MULTIRUN:
+            self._single(config, directory)
+            return None
+        remove_empty(directory)
+        if not self.reports and self.began_in.is_dir():  # some launchers begin elsewhere
+            os.chdir(self.began_in)
+        self.sweep.enter(self.overrides, self.words)
+        return self._one_of_many(config, int(hydra.job.num), " ".join(hydra.overrides.task))
+
+    def _single(self, config: DictConfig, directory: Path) -> None:
+        try:
+            made, files = _prepared(config)
+            made = made.placed(directory)
+            if self.dry:
+                _say_dry(made, f"{made.info.name}: would", plan(found_in(directory)[0], "error"))
+            else:
+                made.run(files(directory))
+        except Exception as error:
+            self.status = max(self.status, report(error))
+        finally:
+            remove_empty(directory)
+
+    def _one_of_many(self, config: DictConfig, number: int, overrides: str) -> Any:
+        log = self.log
+        earlier = log.get(number)
+        if earlier is not None and earlier.ending != "running":  # launched again
+            return earlier.value
+        if log.stopped:
+            return None
+        outcome = Outcome(number, _n_jobs(self.overrides), overrides)
+        log.put(outcome)
+        try:
+            outcome = self._outcome(config, outcome)
+        except Exception as error:
+            status, line = in_a_line(error)
+            ending = "refused" if status == REFUSED else "failed"
+            outcome = replace(outcome, ending=ending, why=line)
+        except BaseException:
+            outcome = replace(outcome, ending="interrupted")
+            raise
+        finally:
+            log.put(outcome)
+        if self.reports and not (self.dry and outcome.ending == "skipped"):
+            tell(outcome, quiet=outcome.ending in ("done", "resumed"))
+        return outcome.value
+
+    def _outcome(self, config: DictConfig, outcome: Outcome) -> Outcome:
+        """Do one job, or find that it is done already, or being done."""
+        made, files = _prepared(config, self.folder.name)
+        made = made.placed(self.folder / f"{made.info.name}_{made.fingerprint[:8]}")
+        if not self.reports:
+            made = made.silenced()
+        directory = made.info.directory
+        outcome = replace(outcome, run=directory.name, fingerprint=made.fingerprint)
+        with self.sweep.claim(made.fingerprint) as taken:
+            if not taken:
+                return replace(outcome, ending="elsewhere", why="another process has taken it")
+            if not self.log.first(made.fingerprint):
+                why = "the same run as another job"
+                return replace(outcome, ending="shared", why=why, value=_value(made))
+            found, error = found_in(directory)
+            todo = plan(found, made.info.config["on_existing"], error)
+            if self.dry:
+                _say_dry(made, f"{outcome.title}: would", todo)
+                return replace(outcome, ending="skipped", value=_value(made))
+            if todo.action == "refuse":
+                raise refusal(short(directory), todo.why)
+            if todo.action in ("skip", "leave"):
+                ending = "failed" if todo.action == "leave" else "skipped"
+                return replace(outcome, ending=ending, why=todo.why, value=_value(made))
+            if found != "missing" and in_use(directory):
+                return replace(outcome, ending="elsewhere", why="another process writes it")
+            if self.reports:
+                escaping.say(outcome.title + ("" if found == "missing" else f": {todo.why}"))
+            if todo.action == "rerun":
+                shutil.rmtree(directory)
+            summary = made.resume() if todo.action == "resume" else made.run(files(directory))
+            ending = "resumed" if todo.action == "resume" else "done"
+            value = objective(summary, made.info.config["objective"])
+            return replace(outcome, ending=ending, value=value)
+
+    # What the process that reports does -----------------------------------------------------------
+
+    def end_others(self) -> None:
+        """Ask whoever runs a job of this session on this machine to end, and wait until it has."""
+        if not self.log.path.is_dir():
+            return
+        self.log.stop()
+        asked, deadline = set(), time.monotonic() + GRACE
+        while (running := self._others()) and time.monotonic() < deadline:
+            for outcome in running:
+                if outcome.pid not in asked:
+                    asked.add(outcome.pid)
+                    with suppress(ProcessLookupError):
+                        os.kill(outcome.pid, signal.SIGTERM)
+            time.sleep(0.05)
+
+    def _others(self) -> list[Outcome]:
+        """Jobs that other processes of this machine are at."""
+        running = [o for o in self.log.all() if o.ending == "running" and o.host == self.host]
+        return [o for o in running if o.pid != self.owner and o.alive]
+
+    def lost(self) -> list[Outcome]:
+        """Jobs whose process has ended in the midst of them; some end with one that was killed."""
+        deadline = time.monotonic() + 5.0
+        while self._others() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return [o for o in self.log.all() if o.ending == "running" and not o.alive]
+
+    def give_up(self, lost: Sequence[Outcome]) -> None:
+        """Jobs that are not tried again."""
+        for outcome in lost:
+            why = "its process was killed, twice · it may want more memory than there is"
+            self.log.put(replace(outcome, ending="failed", why=why))
+
+    def close(self) -> int:
+        """The exit status, and for a sweep a line that counts."""
+        outcomes = self.log.all()
+        if not outcomes:
+            return self.status
+        done_here = {o.fingerprint for o in outcomes if o.ending not in ("elsewhere", "shared")}
+        counts = dict.fromkeys(ENDINGS, 0)
+        for outcome in outcomes:
+            ending = outcome.ending if outcome.ending in ENDINGS else "interrupted"
+            if ending == "elsewhere" and outcome.fingerprint in done_here:
+                ending = "shared"
+            counts[ending] += 1
+        self._tidy()
+        if not self.dry:
+            said = [f"{n} {ENDINGS[e]}" for e, n in counts.items() if n or e in ALWAYS_SAID]
+            kept = f" · {short(self.folder)}" if self.folder.is_dir() else ""
+            escaping.say(f"sweep: {', '.join(said)}{kept}")
+        unbegun = (outcomes[0].n_jobs or 0) - len(outcomes)
+        if (counts["interrupted"] or unbegun > 0) and self.folder.is_dir():
+            say(f"goes on with the same command, or: goralx resume {short(self.folder)}")
+        for ending, status in (("failed", FAILED), ("interrupted", FAILED), ("refused", REFUSED)):
+            self.status = max(self.status, status if counts[ending] else FINISHED)
+        return self.status
+
+    def _tidy(self) -> None:
+        """Take away what a sweep has written in which nothing ran."""
+        if self.dry:
+            shutil.rmtree(self.log.path)
+        sessions = [p for p in (self.folder / ".jobs").iterdir() if p.name != "claims"]
+        ours = {"multirun.yaml", "sweep.json", ".jobs"}
+        if {p.name for p in self.folder.iterdir()} <= ours and sessions in ([], [self.log.path]):
+            shutil.rmtree(self.folder)
+            remove_empty(self.folder.parent)
+
+
+class Announcer(threading.Thread):
+    """Says how jobs end that other processes run, while this one waits for them."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(daemon=True)
+        self._session, self._ended = session, threading.Event()
+        self._told: set[int] = set()
+
+    def __enter__(self) -> Announcer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+        self._look()
+
+    def run(self) -> None:
+        while not self._ended.wait(0.5):
+            self._look()
+
+    def _look(self) -> None:
+        for outcome in self._session.log.all():
+            done = outcome.ending != "running" and outcome.pid != self._session.owner
+            if done and outcome.job not in self._told:
+                self._told.add(outcome.job)
+                tell(outcome)
+
+
+def _prepared(config: DictConfig, sweep: str | None = None) -> tuple[Job, Any]:
+    """The job of a composed configuration, and the texts of its ``.hydra/`` by directory."""
+    from .configuration import hydra_files, plain
+    from .job import prepare_job
+
+    return prepare_job(plain(config), sweep), lambda directory: hydra_files(config, directory)
+
+
+def _value(made: Job) -> Any:
+    """The objective of a run that is there and finished, else None."""
+    with suppress(BadInput):
+        summary = read_summary(made.info.directory)
+        if summary["status"] == "finished":
+            return objective(summary, made.info.config["objective"])
+    return None
+
+
+def _say_dry(made: Job, who: str, todo: Plan) -> None:
+    verb = {"leave": "leave as it is", "refuse": "be refused"}.get(todo.action, todo.action)
+    directory = short(made.info.directory)
+    escaping.say(f"{who} {verb}: {todo.why} · {directory}")
+
+
+def tell(outcome: Outcome, quiet: bool = False) -> None:
+    """Say how a job ended, on stderr where something is to be mended."""
+    if outcome.ending in ("failed", "refused"):
+        say(f"{outcome.title}: {outcome.why}")
+    elif not quiet:
+        why = f", {outcome.why}" if outcome.why else ""
+        escaping.say(f"{outcome.title}: {ENDINGS[outcome.ending]}{why}")
+
+
+@lru_cache(maxsize=8)
+def _combinations(params: tuple[str, ...], overrides: tuple[str, ...]) -> int:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    parsed = parser.parse_overrides([*params, *overrides])
+    return len(BasicSweeper.split_arguments(parsed, None)[0])
+
+
+def _n_jobs(overrides: Sequence[str]) -> int | None:
+    """How many jobs the sweep has, if its sweeper knows beforehand."""
+    sweeper = HydraConfig.get().sweeper
+    if not str(sweeper.get("_target_")).endswith(".BasicSweeper"):
+        return None
+    params = tuple(f"{k}={v}" for k, v in (sweeper.get("params") or {}).items())
+    own = tuple(word for word in overrides if not word.lstrip("+~").startswith("hydra"))
+    return _combinations(params, own)

@@ -1,0 +1,194 @@
+"""A sweep on disk: what was asked for, who has taken which run, and how each job ended.
+
+``sweep.json``               the commands that the sweep is of, and where they were given
+``.jobs/<session>/<n>.json`` how a job went, a folder for each time that a command was given
+``.jobs/claims/``            locks, one for each run: held by the process that has taken it
+
+The folder's own name follows from the command, so that the same command finds its sweep again.
+Whatever is written here is written by several processes at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from goralx.errors import BadInput
+from goralx.records import write_json
+
+FORMAT = 1
+INDIFFERENT = re.compile(
+    r"[+~]*(on_existing|progress|threads|hydra/launcher|hydra\.(launcher|sweep|verbose|callbacks))\b"
+)
+"""Options that say how jobs are run, not which."""
+STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job went, or ``running``; ``why`` says more, ``run`` is the run's folder."""
+
+    job: int
+    n_jobs: int | None
+    overrides: str
+    ending: str = "running"
+    why: str = ""
+    run: str | None = None
+    fingerprint: str | None = None
+    value: float | list[float] | None = None
+    pid: int = field(default_factory=os.getpid)
+    host: str = field(default_factory=socket.gethostname)
+
+    @property
+    def title(self) -> str:
+        """The job as people count."""
+        of = f" of {self.n_jobs}" if self.n_jobs else ""
+        return f"job {self.job + 1}{of} ({self.overrides})"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that wrote it can still be at it; of another host nobody knows."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # somebody else's, who took the number over
+            return False
+        return not _defunct(self.pid)
+
+
+def _defunct(pid: int) -> bool:
+    """Whether it has ended and its parent has not asked how yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):  # no such file system
+        return False
+    return state in "ZX"
+
+
+def identity(overrides: Sequence[str]) -> str:
+    """SHA-256 (hex) of the overrides that say which jobs a sweep has, in any order of options."""
+    asked = [word for word in overrides if not INDIFFERENT.match(word)]
+    by_option = sorted(asked, key=lambda word: word.partition("=")[0])  # of one, the last counts
+    return hashlib.sha256(json.dumps(by_option).encode()).hexdigest()
+
+
+def name(overrides: Sequence[str]) -> str:
+    """A folder's name for the sweep: legible, and one's own."""
+    asked = "_".join(word for word in overrides if not INDIFFERENT.match(word))
+    legible = re.sub(r"[^A-Za-z0-9._-]+", "-", asked)[:60].strip("-._") or "sweep"
+    return f"{legible}_{identity(overrides)[:8]}"
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The sweep in ``path``, for any number of processes."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "sweep.json"
+
+    def enter(self, overrides: Sequence[str], words: Sequence[str]) -> None:
+        """Put down that this command is one of the sweep's: a folder may be given to several."""
+        with self._lock("manifest"):
+            commands = self.commands() if self.manifest.exists() else []
+            mine = identity(overrides)
+            if any(command["identity"] == mine for command in commands):
+                return
+            began = {"directory": str(Path.cwd()), "started": datetime.now(UTC).isoformat()}
+            command = {"identity": mine, "words": list(words), **began}
+            write_json(self.manifest, {"format": FORMAT, "commands": [*commands, command]})
+
+    def commands(self) -> list[dict[str, Any]]:
+        """``identity``, ``words``, ``directory`` and ``started`` of each command."""
+        try:
+            found = json.loads(self.manifest.read_text(encoding="utf-8"))
+            given = int(found["format"])
+            commands = [
+                {key: command[key] for key in ("identity", "words", "directory", "started")}
+                for command in found["commands"]
+            ]
+        except FileNotFoundError:
+            raise BadInput(f"{self.path} holds no sweep · {self.manifest} is missing") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"{self.manifest} cannot be read ({error})") from error
+        if given > FORMAT:
+            raise BadInput(f"{self.manifest} is of a newer goralx (format {given}) · update goralx")
+        return commands
+
+    @contextmanager
+    def claim(self, fingerprint: str) -> Iterator[bool]:
+        """Take a run for as long as this lasts; False if another process or job has it."""
+        lock = self._lock(fingerprint[:32])
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def _lock(self, name: str) -> FileLock:
+        folder = self.path / ".jobs" / "claims"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock")
+
+    def session(self, name: str) -> SessionLog:
+        return SessionLog(self.path / ".jobs" / name)
+
+    def runs(self) -> list[Path]:
+        """Folders of its runs, finished or not."""
+        return sorted(path.parent for path in self.path.glob("*/.hydra"))
+
+
+@dataclass(frozen=True)
+class SessionLog:
+    """How the jobs of one command went, told by the processes that ran them."""
+
+    path: Path
+
+    def put(self, outcome: Outcome) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.path / f"{outcome.job:06d}.json", asdict(outcome))
+
+    def get(self, job: int) -> Outcome | None:
+        path = self.path / f"{job:06d}.json"
+        return Outcome(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+    def all(self) -> list[Outcome]:
+        paths = sorted(self.path.glob("*.json"))
+        return [Outcome(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
+    def first(self, fingerprint: str) -> bool:
+        """Whether no job of this session has come to the run before; asked under its claim."""
+        try:
+            (self.path / f"{fingerprint[:32]}.seen").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """No job that has not begun is to begin."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / STOP).touch()
+
+    @property
+    def stopped(self) -> bool:
+        return (self.path / STOP).exists()
