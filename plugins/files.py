@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,11 +72,22 @@ class OfColumns(Split):
             return None
         return TextEncoder(self.encoder or "tfidf", self.model, self.max_length, self.n_components)
 
-    def made(self, name: str, table: Table, rng: np.random.Generator, what: str) -> Instance:
-        """The instance of a table with its column of labels; ``what`` says where it came from."""
+    def made(
+        self, name: str, table: Table, rng: np.random.Generator, what: str, group: str | None = None
+    ) -> Instance:
+        """The instance of a table with its column of labels; ``what`` says where it came from.
+
+        The column ``group`` is no feature: it says which group each row belongs to.
+        """
         columns = list(table.frame.columns)
+        left_out = texts(self.exclude, columns)
+        if group is not None and (group not in columns or group == table.label):
+            known = ", ".join(column for column in columns if column != table.label)
+            raise BadInput(
+                f"dataset.group={group} is no column beside the labels; there are {known}"
+            )
         how = Columns(
-            exclude=texts(self.exclude, columns),
+            exclude=left_out if group in (None, *left_out) else [*left_out, group],
             missing=self.missing,
             categorical=self.categorical,
             onehot=texts(self.onehot, columns),
@@ -94,6 +105,11 @@ class OfColumns(Split):
             impute=self.missing == "mean",
             marks=table.label_marks,
         )
+        if group is not None:
+            of_row = table.frame[group].set_axis(table.frame.index - table.first)[samples.rows]
+            names = of_row.astype(object).where(of_row.notna(), "").astype(str).str.strip()
+            groups, of = np.unique(names.where(names != "", "missing"), return_inverse=True)
+            drawn = replace(drawn, group=of.astype(np.int64), groups=tuple(groups.tolist()))
         return drawn.spread(samples.rows, samples.total)
 
 
@@ -101,7 +117,8 @@ class OfColumns(Split):
 class Csv(OfColumns):
     """A table with a column of labels: .csv, .tsv (also compressed) or .parquet.
 
-    ``label`` is the column's name or its number from 0 (-1 is the last, the default); ``exclude``
+    ``label`` is the column's name or its number from 0 (-1 is the last, the default); ``group`` a
+    column that nobody learns from, recorded and drawn: a site, a cluster. ``exclude``
     names columns to leave out (a list, or separated by commas). ``missing`` values (what pandas
     takes for one, "?", and ``na_values``) are an "error", or "drop" the row, or are replaced by the
     column's "mean" over pool and init; ``na_labels`` "class" takes all but "" for classes in the
@@ -117,6 +134,7 @@ class Csv(OfColumns):
 
     path: str | None = None
     label: str | None = None
+    group: str | None = None
     delimiter: str | None = None
     header: bool | None = None
     encoding: str | None = None
@@ -137,7 +155,8 @@ class Csv(OfColumns):
 
     def instance(self, rng: np.random.Generator) -> Instance:
         path = given_path(_required(self.path, "csv", "table.csv"))
-        return self.made(path.name, read_table(path, self.label, self.reading()), rng, path.name)
+        table = read_table(path, self.label, self.reading())
+        return self.made(path.name, table, rng, path.name, self.group)
 
 
 @dataclass(frozen=True)

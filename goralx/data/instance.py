@@ -104,15 +104,20 @@ class Instance:
     def spread(self, places: Rows, total: int) -> Instance:
         """The same samples where they stand in a source of ``total`` rows; the others are unused.
 
-        Row i becomes row ``places[i]``. Unused rows are zeros, and of the first class by name only.
+        Row i becomes row ``places[i]``. Unused rows are zeros, and of the first class and group by
+        name only.
         """
         if len(places) == total:
             return self
         y = np.zeros(total, dtype=np.int64)
         y[places] = self.y
         X = spread(self.X, places, total)
+        group = None
+        if self.group is not None:
+            group = np.zeros(total, dtype=np.int64)
+            group[places] = self.group
         parts = {name: places[getattr(self, name)] for name in ("init", "pool", "test", "dev")}
-        return replace(self, X=X, y=y, **parts)
+        return replace(self, X=X, y=y, group=group, **parts)
 
     def in_single(self) -> Instance:
         """A copy with features in single precision; those that lie on disk stay as they are.

@@ -13,11 +13,10 @@ import pytest
 
 from goralx import BadInput, GoralxError
 from goralx.discovery import registry
-from tests.problems import build
 
 
 def instance(name, seed=0, **options):
-    return build("dataset", name, **options).instance(np.random.default_rng(seed))
+    return registry().build("dataset", name, options).instance(np.random.default_rng(seed))
 
 
 def table(n=40):
@@ -374,3 +373,31 @@ def test_the_options_of_all_three_are_refused_out_of_range():
         for options in ({"n_test": 0}, {"n_init": 0}, {"C": -1.0}):
             with pytest.raises(BadInput, match=r"dataset\."):
                 cls(**options)
+
+
+# groups
+
+
+def test_a_column_of_groups_is_no_feature_and_stands_beside_every_row(write):
+    frame = table()
+    frame["site"] = np.array(["Bern", "Aarau", " Zug "])[np.arange(40) % 3]
+    frame.loc[5, "site"] = np.nan
+    frame.loc[7, "a"] = np.nan
+    path = write(frame.to_csv(index=False))
+    drawn = instance("csv", path=path, label="kind", group="site", missing="drop")
+    alone = instance("csv", path=path, label="kind", exclude="site", missing="drop")
+    np.testing.assert_array_equal(drawn.X, alone.X)
+    for part in ("init", "pool", "test"):
+        np.testing.assert_array_equal(getattr(drawn, part), getattr(alone, part))
+    assert drawn.groups == ("Aarau", "Bern", "Zug", "missing") and alone.group is None
+    said = frame["site"].str.strip().fillna("missing").to_numpy()
+    rows = used(drawn)
+    assert 7 not in rows and 5 in rows and len(drawn.group) == 40
+    assert np.array(drawn.groups)[drawn.group[rows]].tolist() == said[rows].tolist()
+
+
+@pytest.mark.parametrize("group", ["town", "kind"])
+def test_a_group_that_is_no_column_is_refused(write, group):
+    path = write(table().to_csv(index=False))
+    said = refused("csv", path=path, label="kind", group=group)
+    assert f"dataset.group={group}" in said and "a, b" in said
