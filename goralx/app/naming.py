@@ -31,16 +31,18 @@ def run_name(config: Mapping[str, Any], found: Registry) -> str:
     """Of everything in it the run's course depends."""
     asked = ("goal", "operator") if asks_goal(config, found) else ()
     parts = [str(config[group]["name"]) for group in ("dataset", "strategy", *asked)]
-    return "-".join([*parts, f"s{config['seed']}"])
+    trained_on = ["dev_trained_on"] if _trains_on_dev(config) else []
+    return "-".join([*parts, *trained_on, f"s{config['seed']}"])
 
 
 def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
     """The choices by which runs are told apart, a dash where a run does not depend on one."""
     indifferent = () if asks_goal(config, found) else ASKED
-    return {
+    chosen = {
         f"goralx.{group}": INDIFFERENT if group in indifferent else str(config[group]["name"])
         for group in TAGGED
     }
+    return {**chosen, "goralx.dev_use": "train"} if _trains_on_dev(config) else chosen
 
 
 def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
@@ -59,6 +61,11 @@ def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
         **{key: config[key] for key in ("strategy", "model", *scalars)},
         "monitors": sorted({*config["monitors"], goal}),
     }
+
+
+def _trains_on_dev(config: Mapping[str, Any]) -> bool:
+    """Whether dev labels are spent on training; runs recorded before there was a choice did not."""
+    return bool(config.get("dev", {}).get("use", "goal") == "train")
 
 
 def _is_default(node: Mapping[str, Any], found: Registry) -> bool:

@@ -276,6 +276,10 @@ def test_a_dev_set_is_drawn_only_where_a_goal_is_measured_on_one():
     for words in (["goal=dev"], ["monitors=[dev]"], ["goal=dev", "strategy=random"]):
         dev = run(*words).experiment.instance.dev
         assert len(dev) == round(0.1 * len(pool)) and np.isin(dev, pool).all()
+    made = run("dataset=iris", "dev.use=train", "strategy=random")
+    assert made.info.name == "iris-random-dev_trained_on-s0"
+    assert made.info.tags["goralx.dev_use"] == "train"
+    assert "goralx.dev_use" not in run("dataset=iris", "strategy=random").info.tags
     trained_on = run("dev.use=train", "strategy=random").experiment.instance
     drawn, alone = run("goal=dev").experiment.instance, run().experiment.instance
     np.testing.assert_array_equal(trained_on.dev, drawn.dev)
