@@ -21,7 +21,7 @@ from omegaconf.errors import (
 )
 
 from goralx.discovery import CHOICES, METRICS, Component, Registry, registry
-from goralx.errors import BadInput, GoralxError, PluginError, unknown_name
+from goralx.errors import BadInput, GoralxError, PluginError, as_word, unknown_name
 
 
 @dataclass
@@ -250,7 +250,8 @@ def explain(error: Exception) -> GoralxError:
     first = _one_line(str(error).split("\n")[0])
     if isinstance(error, OverrideParseException):
         problem = first.removeprefix(f"Error parsing override '{error.override}'").strip()
-        return BadInput(f"{error.override} · {problem} · put it in quotes if it is text")
+        key, _, value = error.override.partition("=")
+        return BadInput(f"{error.override} · {problem} · if it is text: {as_word(key, value)}")
     if first.startswith("Ambiguous value for argument "):
         given = first.removeprefix("Ambiguous value for argument ").strip("'")
         return BadInput(f"{given} · one value, or several with -m, or a list in brackets: [a,b]")

@@ -39,6 +39,7 @@ def run_hydra(words: list[str], commands: Iterable[str] = ()) -> int:
 
     from .configuration import config_folder, register_nodes
     from .session import Announcer, Session
+    from .words import literal
 
     parser = Parser(add_help=False, parents=[get_args_parser()], conflict_handler="resolve")
     parser.add_argument("--version", action="store_true")
@@ -57,11 +58,11 @@ def run_hydra(words: list[str], commands: Iterable[str] = ()) -> int:
     OmegaConf.register_new_resolver("goralx.groups", _groups, replace=True)
     OmegaConf.register_new_resolver("goralx.name", _name, replace=True)
 
-    overrides = [w for w in asked.overrides if not (asked.dry_run and _LAUNCHER.match(w))]
-    folder = sweep_folder(asked.overrides)
+    given = tuple(literal(asked.overrides, sweep=asked.multirun))
+    overrides = [w for w in given if not (asked.dry_run and _LAUNCHER.match(w))]
+    folder = sweep_folder(given)
     flags = [w for w in words if w not in asked.overrides and w != "--dry-run"]
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{os.getpid()}"
-    given = tuple(asked.overrides)
     session = Session(given, (*flags, *given), folder, now, dry=asked.dry_run)
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     placed = f"hydra.sweep.dir={quoted(folder)}"
