@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import goralx
 from goralx.tracking import MlflowTracker
-
-
-class Untracked(goralx.TrackedRun):
-    def log_round(self, row: Mapping[str, float]) -> None:
-        pass
-
-    def finish(
-        self, status: Literal["finished", "failed", "killed"], summary: Mapping[str, Any]
-    ) -> None:
-        pass
 
 
 @dataclass(frozen=True)
 class RecordOnly:
     """Nobody: the run's directory with its tables and figures is all that is kept."""
 
-    def start(self, run: Any) -> Untracked:
-        return Untracked()
+    def start(self, run: Any) -> None:
+        return None
 
 
 @goralx.hookimpl

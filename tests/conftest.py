@@ -23,7 +23,7 @@ def finished(tmp_path_factory):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """An MLflow database, laid out and empty; laying one out takes seconds, copying it nothing."""
-    from goralx.tracking.mlflow import connect
+    from goralx.tracking.mlflow.stores import connect
 
     database = tmp_path_factory.mktemp("template") / "mlflow.db"
     client, _ = connect(f"sqlite:///{database}", "template")

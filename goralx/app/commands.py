@@ -12,7 +12,7 @@ from goralx import escaping
 from goralx.discovery import registry
 from goralx.errors import BadInput
 
-from .shared import FINISHED, Parser, quoted, short, threads
+from .shared import FINISHED, REFUSED, Parser, quoted, short, threads
 
 
 def _resume(words: list[str]) -> int:
@@ -93,15 +93,22 @@ def _ui(words: list[str]) -> int:
 
 
 def _sync(words: list[str]) -> int:
-    """``goralx sync RUN_DIR``: the MLflow run of a record, rebuilt."""
-    from goralx.tracking import sync
+    """``goralx sync [RUN | SWEEP | all]``: what MLflow was not told of, it is told."""
+    from goralx.tracking import absolute_store
 
-    parser = Parser(prog="goralx sync", description="Rebuild the MLflow run of a run directory.")
-    parser.add_argument("directory", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--store", help="MLflow's address of it; default the run's own")
+    from .syncing import bring_level, records
+
+    parser = Parser(prog="goralx sync", description="Bring MLflow level with the records.")
+    parser.add_argument(
+        "what", nargs="*", default=["all"], metavar="RUN | SWEEP | all",
+        help="run directories, folders with runs in them, or all below outputs/ (the default)",
+    )  # fmt: skip
+    parser.add_argument("--store", help="MLflow's address of it; default the runs' own")
     asked = parser.parse_args(words)
-    escaping.say(f"MLflow run {sync(asked.directory, asked.store)}")
-    return FINISHED
+    store = absolute_store(asked.store) if asked.store else None
+    done = bring_level(records(asked.what), store)
+    escaping.say(str(done))
+    return REFUSED if done.left_out else FINISHED
 
 
 def _explain(words: list[str]) -> int:

@@ -26,7 +26,14 @@ from goralx.data import Array, Features, Rows
 from goralx.errors import BadInput
 from goralx.learning import Experiment
 from goralx.records import Record, read_queries, read_rounds, read_summary, versions
-from goralx.tracking import Guarded, Progress, plain_warnings, progress_bar, terminable
+from goralx.tracking import (
+    Guarded,
+    Progress,
+    plain_warnings,
+    progress_bar,
+    terminable,
+    tracked_lines,
+)
 
 from .ceiling import full_pool
 
@@ -132,11 +139,11 @@ def closing_table(summary: Mapping[str, Any]) -> str:
         ("dev labels used", *_dev_labels(summary)),
         ("time", f"{seconds['total']:.1f} s", parts),
         ("record", summary["directory"], ""),
-        ("curves", _curves(summary), ""),
+        *((*line, "") for line in tracked_lines(Path(summary["directory"]))),
     ]
     if summary["uses_ground_truth"]:
         lines.insert(4, ("ground truth", "used", "an upper bound, not a practical strategy"))
-    left, middle = (max(len(line[i]) for line in lines[:-2]) for i in (0, 1))
+    left, middle = (max(len(line[i]) for line in lines if line[2]) for i in (0, 1))
     table = [f"  {a:<{left}}  {b:<{middle}}  {c}".rstrip() for a, b, c in lines]
     return "\n".join([summary["name"], *table])
 
@@ -153,14 +160,6 @@ def _dev_labels(summary: Mapping[str, Any]) -> tuple[str, str]:
 def _four(value: float | None) -> str:
     """With four decimals; a number that there is not is null in ``summary.json``."""
     return "undefined" if value is None or np.isnan(value) else f"{value:.4f}"
-
-
-def _curves(summary: Mapping[str, Any]) -> str:
-    """Where a run's curves are looked at: MLflow's pages if told, else the pictures or a table."""
-    config = summary["config"]
-    kept = "figures" if config.get("figures", True) else "rounds.csv"
-    tracked = config.get("tracker", {}).get("name") == "mlflow"
-    return "goralx ui" if tracked else str(Path(summary["directory"]) / kept)
 
 
 def _clock(elapsed: float = 0.0) -> Clock:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from goralx.contracts import RunInfo, Tracker
 from goralx.errors import BadInput
 from goralx.records import Record, read_summary, versions
-from goralx.tracking import Guarded, plain_warnings, terminable
+from goralx.tracking import Guarded, plain_warnings, terminable, tracked_lines
 
 from .figures import KINDS
 from .figures import draw as draw_figures
@@ -102,7 +103,8 @@ def closing_table(summary: Mapping[str, Any]) -> str:
     last = [
         f"  {summary['n_retrained']:,} retrainings in {seconds['retrain']:.1f} s, "
         f"{seconds['total']:.1f} s in all",
-        f"  record  {summary['directory']}",
+        f"  record   {summary['directory']}",
+        *(f"  {name:<8} {said}" for name, said in tracked_lines(Path(summary["directory"]))),
     ]
     return "\n".join([summary["name"], *(line.rstrip() for line in table), *last])
 

@@ -37,5 +37,9 @@ class TrackedRun(ABC):
 class Tracker(Protocol):
     """Somebody else who is told of a run; the record on disk does not depend on any."""
 
-    def start(self, run: RunInfo) -> TrackedRun:
-        """Begin to follow a run, or take up one that is resumed (``run.directory`` is known)."""
+    def start(self, run: RunInfo) -> TrackedRun | None:
+        """Begin to follow a run, or take up one that is known by ``run.directory``.
+
+        A run is taken up when it is resumed, and when the tracker was lost and is tried again: what
+        it missed meanwhile is in ``rounds.csv``. None: nobody is to be told.
+        """

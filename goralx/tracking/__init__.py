@@ -4,8 +4,10 @@ In come rounds that are on disk already; nothing comes back. Whatever happens to
 goes on.
 """
 
+from .closing import tracked_lines
 from .guarded import Guarded
-from .mlflow import MlflowTracker, serve, sync
+from .ledger import how_far
+from .mlflow import MlflowTracker, StoreUnusable, Synced, absolute_store, records_below, serve, sync
 from .progress import Progress, plain_warnings, progress_bar
 from .signals import terminable
 
@@ -13,9 +15,15 @@ __all__ = [
     "Guarded",
     "MlflowTracker",
     "Progress",
+    "StoreUnusable",
+    "Synced",
+    "absolute_store",
+    "how_far",
     "plain_warnings",
     "progress_bar",
+    "records_below",
     "serve",
     "sync",
     "terminable",
+    "tracked_lines",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import signal
 import socket
@@ -19,49 +18,23 @@ from pathlib import Path
 import pytest
 
 import goralx
+from goralx.app.runner import closing_table
 from goralx.errors import BadInput
 from goralx.records import read_rounds, read_summary
 from goralx.scoring.guard import VacuousUtility
-from goralx.tracking.mlflow import MlflowTracker, default_uri, sqlite_file, sync
+from goralx.tracking import guarded, how_far
+from goralx.tracking.mlflow import MlflowTracker, tracker
+from goralx.tracking.mlflow import sync as sync_record
 from goralx.tracking.naming import metric_name, parameters
 from tests import runs
 from tests.app.test_resume import interrupt, stopping
+from tests.tracking.reading import assert_tracked_in_full, client, points, tracked_runs
 
 ROOT = Path(runs.__file__).resolve().parents[1]
 
 
-def client(uri):
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
-
-
-def tracked_runs(uri):
-    reader = client(uri)
-    ids = [e.experiment_id for e in reader.search_experiments() if e.name == "goralx"]
-    return reader.search_runs(ids) if ids else []
-
-
-def points(uri, run_id, name):
-    history = client(uri).get_metric_history(run_id, name)
-    return sorted((m.step, m.value) for m in history)
-
-
-def recorded(directory, name):
-    rounds = read_rounds(directory)
-    pairs = zip(rounds["n_labelled"], rounds[name], strict=True)
-    return [(int(n), value) for n, value in pairs if math.isfinite(value)]
-
-
-def assert_tracked_in_full(uri, directory):
-    """Every number of the record is in MLflow once, at step = number of labels."""
-    (run,) = tracked_runs(uri)
-    names = set(read_rounds(directory)) - {"round", "n_labelled"}
-    for name in names:
-        assert points(uri, run.info.run_id, name) == recorded(directory, name), name
-    others = {n for n in run.data.metrics if not n.startswith("summary/")}
-    assert others == {n for n in names if recorded(directory, n)}
-    return run
+def sync(directory, uri):
+    return sync_record(directory, uri).run_id
 
 
 def test_a_run_can_be_read_back(tmp_path, store, capsys):
@@ -135,6 +108,12 @@ def test_a_tracker_that_breaks_is_one_line_and_sync_catches_up(tmp_path, store, 
     directory = tmp_path / "run"
     summary = runs.run(directory, runs.experiment(), ShortLived(rounds))
     assert summary["status"] == "finished" and len(read_rounds(directory)["round"]) == 7
+    told = how_far(directory)
+    assert not told.level and told.error == "ConnectionError: gone for good"
+    assert told.told == (None if rounds < 0 else 36) and told.n_labelled == 36
+    tracked, pictures = closing_table(summary).splitlines()[-2:]
+    assert str(told) in tracked and f"goralx sync {directory}" in tracked
+    assert pictures.split() == ["curves", str(directory / "figures")]
     (line,) = capsys.readouterr().err.splitlines()
     assert "ConnectionError: gone for good" in line and f"goralx sync {directory}" in line
     (stale,) = tracked_runs(store)
@@ -146,6 +125,88 @@ def test_a_tracker_that_breaks_is_one_line_and_sync_catches_up(tmp_path, store, 
     again = assert_tracked_in_full(store, directory)
     assert again.data.metrics == metrics
     assert points(store, again.info.run_id, "summary/aulc") == [(36, summary["aulc"])]
+
+
+@dataclass
+class Away:
+    """An MLflow tracker that does not answer at some attempts, counted over starts and rounds."""
+
+    attempts: list[bool]
+
+    def start(self, run):
+        return Dropping(MlflowTracker().start(self.answering(run)), self)
+
+    def answering(self, given):
+        if self.attempts and not self.attempts.pop(0):
+            raise TimeoutError("no answer")
+        return given
+
+
+@dataclass
+class Dropping(goralx.TrackedRun):
+    tracked: goralx.TrackedRun
+    away: Away
+
+    def log_round(self, row):
+        self.tracked.log_round(self.away.answering(row))
+
+    def finish(self, status, summary):
+        self.tracked.finish(status, self.away.answering(summary))
+
+
+@pytest.mark.parametrize(
+    ("attempts", "pause", "times"),
+    [
+        ([False], 0.0, 1),  # away when the run begins
+        ([True, True, False, False, False], 0.0, 1),  # still away when it is tried again
+        ([True, False, True, True, False], 0.0, 2),  # lost, back, lost again, back
+        ([True, False, True, True, False], 3600.0, 1),  # it is always tried in the end
+        ([True] * 7 + [False], 0.0, 1),  # away at the last round
+    ],
+)
+def test_a_tracker_that_comes_back_misses_nothing(
+    tmp_path, store, capsys, monkeypatch, attempts, pause, times
+):
+    monkeypatch.setattr(guarded, "PAUSE", pause)
+    directory = tmp_path / "run"
+    summary = runs.run(directory, runs.experiment(), Away(list(attempts)))
+    assert assert_tracked_in_full(store, directory).info.status == "FINISHED"
+    said = capsys.readouterr().err.splitlines()
+    assert ["stopped" in line for line in said] == [True, False] * times
+    assert how_far(directory).level
+    tracked, curves = closing_table(summary).splitlines()[-2:]
+    assert "all of it" in tracked and curves.split() == ["curves", "goralx", "ui"]
+
+
+def test_what_is_interrupted_while_it_is_told_is_on_record(tmp_path, store):
+    class Interrupted(Away):
+        def answering(self, given):
+            raise KeyboardInterrupt
+
+    directory = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        runs.run(directory, runs.experiment(), Interrupted([]))
+    told = how_far(directory)
+    assert (told.level, told.told, told.error) == (False, None, "interrupted")
+
+
+def test_nobody_is_told_of_a_run_that_is_only_recorded(finished):
+    assert how_far(finished[0]) is None and not (finished[0] / "tracking.json").exists()
+
+
+def test_an_interrupt_while_artifacts_go_up_leaves_no_run_running(tmp_path, store, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    directory = tmp_path / "run"
+    monkeypatch.setattr(tracker, "upload", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runs.run(directory, runs.experiment(), MlflowTracker())
+    assert tracked_runs(store)[0].info.status == "FINISHED"
+    assert read_summary(directory)["status"] == "finished" and not how_far(directory).level
+    monkeypatch.undo()
+    assert sync_record(directory, store).told and how_far(directory).level
+    assert not sync_record(directory, store).told
 
 
 def test_sync_rebuilds_a_run_that_was_never_tracked(tmp_path, store, finished):
@@ -225,14 +286,6 @@ def test_a_store_that_cannot_be_reached_is_a_warning(tmp_path, capsys, place):
     assert line.startswith("goralx: warning: tracking stopped") and "goralx sync" in line
 
 
-def test_the_default_store_is_under_the_working_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert sqlite_file(default_uri()) == tmp_path / "outputs" / "mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
-    assert default_uri() == "http://somewhere:5000" and sqlite_file(default_uri()) is None
-
-
 def test_names_are_what_mlflow_takes():
     from mlflow.utils.validation import _validate_metric_name, _validate_param
 
@@ -258,34 +311,6 @@ def test_the_bar_and_the_vacuity_warning_are_plain_lines_on_stderr(tmp_path, cap
         assert (
             f"accuracy {summary['test']['accuracy']:.3f}, ent {summary['goals']['ent']:.4g}" in last
         )
-
-
-PARALLEL = """
-import sys
-from goralx.tracking.mlflow import MlflowTracker
-from tests import runs
-directory, uri, seed = sys.argv[1:]
-runs.run(directory, runs.experiment(seed=int(seed), n_queries=10), MlflowTracker(uri))
-"""
-
-
-@pytest.mark.slow
-def test_four_processes_share_a_store_that_is_not_there_yet(tmp_path):
-    uri = f"sqlite:///{tmp_path}/fresh/mlflow.db"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    jobs = [
-        subprocess.Popen(
-            [sys.executable, "-c", PARALLEL, str(tmp_path / str(seed)), uri, str(seed)],
-            cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
-        )
-        for seed in range(4)
-    ]  # fmt: skip
-    messages = [job.communicate()[1] for job in jobs]
-    assert [job.returncode for job in jobs] == [0] * 4 and messages == [""] * 4
-    found = tracked_runs(uri)
-    assert sorted(run.data.tags["goralx.seed"] for run in found) == ["0", "1", "2", "3"]
-    assert {run.info.status for run in found} == {"FINISHED"}
-    assert {len(points(uri, run.info.run_id, "test/accuracy")) for run in found} == {3}
 
 
 def free_port():

@@ -1,0 +1,23 @@
+"""MLflow as a view of the record: flat runs, step = number of labelled samples.
+
+The only package that imports mlflow, and only once something is tracked: it costs seconds. Runs are
+addressed by id through a client, because the fluent interface keeps a current experiment and run
+that parallel jobs fight over.
+"""
+
+from .pages import curves, serve
+from .stores import StoreUnusable, absolute_store, default_uri
+from .syncing import Synced, records_below, sync
+from .tracker import MlflowTracker
+
+__all__ = [
+    "MlflowTracker",
+    "StoreUnusable",
+    "Synced",
+    "absolute_store",
+    "curves",
+    "default_uri",
+    "records_below",
+    "serve",
+    "sync",
+]
