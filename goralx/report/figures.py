@@ -77,17 +77,19 @@ def learning_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> F
     for share, needed in results["labels_needed"].items():
         if needed is not None:
             marks.setdefault(needed, []).append(share.replace("%", " %"))
+    better = results["higher_is_better"][metric]
+    beside, edge = ((6, -6), "top") if better else ((6, 6), "bottom")  # where no curve is
     for needed, shares in marks.items():
         height = float(values[np.searchsorted(n, needed)])
         foot = low - 1.0  # below the picture's edge
         axes.plot([needed] * 2, [foot, height], color=ORANGE, linewidth=1, linestyle=(0, (1, 2)))
         axes.plot(needed, height, "o", color=ORANGE, ms=6, mec="white", mew=1)
         axes.annotate(
-            f"{', '.join(shares)}\nat {needed}", (needed, height), (6, -6), fontsize=9,
-            color=ORANGE, textcoords="offset points", va="top", zorder=5,
+            f"{', '.join(shares)}\nat {needed}", (needed, height), beside, fontsize=9,
+            color=ORANGE, textcoords="offset points", va=edge, zorder=5,
             bbox={"boxstyle": "square,pad=0.1", "fc": "white", "alpha": 0.8, "linewidth": 0},
         )  # fmt: skip
-    if results["higher_is_better"][metric] and low >= 0.0 and high <= 1.0:
+    if better and low >= 0.0 and high <= 1.0:
         axes.set_ylim(low - 0.08 * (1 - low) - 0.01, min(1.01, high + 0.05))
     else:
         axes.set_ylim(low - 0.08 * (high - low) - 0.01, high + 0.08 * (high - low) + 0.01)
