@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from goralx.approximation import Study, StudyRun, draw
-from goralx.contracts import Goal, Metric, RunInfo, Tracker, drawn
+from goralx.contracts import Goal, Metric, RunInfo, Tracker, asking, drawn, named
 from goralx.data import Instance, streams
 from goralx.discovery import CHOICES, METRICS, Registry, registry
 from goralx.errors import BadInput, Incompatible, PluginError, unknown_name
@@ -228,7 +228,10 @@ def _recorded(config: Mapping[str, Any]) -> str:
 
 
 def _drawn(dataset: Any, name: str, seed: int) -> Instance:
-    instance = drawn(dataset, streams(seed, "instance"), seed)
+    with asking(dataset, "dataset", "instance"):
+        instance = drawn(dataset, streams(seed, "instance"), seed)
     if not isinstance(instance, Instance):
-        raise PluginError(f"dataset '{name}' gave {type(instance).__name__}, not an Instance")
+        raise PluginError(
+            f"{named(dataset, 'dataset')}: '{name}' gave {type(instance).__name__}, not an Instance"
+        )
     return instance

@@ -204,7 +204,7 @@ def _follow(
         tracked.start()
         for round, row in rows:
             record.append(round, row)
-            tracked.log_round(row)
+            tracked.log_round(dict(row))
             bar.show(round.n_labelled - n_init, row[metric], row[goal])
         curve = read_rounds(record.directory)
         record.consolidate()

@@ -6,6 +6,7 @@ them: samples seen through a model, scores, selections, rounds. Asks the data an
 Plugins are written against it, all that follows is written in terms of it.
 """
 
+from .boundary import asking, instance_of, named, number, numbers, origin, places
 from .datasets import Dataset, drawn
 from .estimators import Direction, FirstOrderEstimator, Utilities, UtilityEstimator
 from .goals import DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
@@ -54,11 +55,18 @@ __all__ = [
     "TravellingModel",
     "Utilities",
     "UtilityEstimator",
+    "asking",
     "drawn",
     "has_logit_hessian",
     "hookimpl",
+    "instance_of",
     "keep_freed_memory",
+    "named",
+    "number",
+    "numbers",
+    "origin",
     "pieces_of",
+    "places",
     "plugin_manager",
     "top_b",
 ]

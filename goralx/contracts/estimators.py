@@ -35,6 +35,7 @@ class UtilityEstimator(ABC):
     the pool, and only that many of the best are looked at again (None: all of them).
     """
 
+    _kind: ClassVar[str] = "utility"
     needs_model: ClassVar[frozenset[str]] = frozenset()
     needs: ClassVar[Literal["value", "gradient", "hessian"]] = "gradient"
     """What it asks of a goal: `PredictionGoal`, `LogitGoal`, or one with a ``logit_hessian``."""

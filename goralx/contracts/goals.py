@@ -23,6 +23,7 @@ class Goal(ABC):
     every round so that tau is comparable) or "dev" (the dev set, with labels).
     """
 
+    _kind: ClassVar[str] = "goal"
     reference: ClassVar[Literal["pool", "dev"]] = "pool"
     needs_model: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that it asks of the model."""

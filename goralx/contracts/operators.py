@@ -13,6 +13,7 @@ from .samples import Candidates
 class LabelOperator(ABC):
     """l_y (Sec. 2.1): what to make of a utility that depends on a label nobody knows yet."""
 
+    _kind: ClassVar[str] = "operator"
     needs_ground_truth: ClassVar[bool] = False
     """True labels reach an operator only if it says so, and such a run is tagged."""
     separable: ClassVar[bool] = False

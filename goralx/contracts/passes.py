@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 
 from goralx.core import Array, Floats
-from goralx.data import Features, Labels, blocks, part, shown
+from goralx.data import Features, Labels, blocks, part, read_only, shown
+from goralx.errors import PluginError
+
+from .boundary import asking, named, number, numbers
+
+POSITIVE = 1e-5
+"""What round-off may make of the logarithm of a probability of one."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -81,6 +87,9 @@ def pieces_of(n: int, engine: Engine) -> list[slice]:
 class Predictor(Protocol):
     """What a pass asks of a fitted model; see `goralx.FittedModel`."""
 
+    @property
+    def n_classes(self) -> int: ...
+
     def log_proba(self, X: Features) -> Floats: ...
 
     def pullback(self, X: Features, G: Floats) -> Array: ...
@@ -135,18 +144,47 @@ class Survey:
         return [self._block(samples, block) for block in blocks(len(samples))]
 
     def _block(self, samples: Seen, block: slice) -> Found:
-        X = samples.X[block]
-        y = None if samples.y is None else samples.y[block]
-        log_P = self.model.log_proba(X) if samples.log_P is None else samples.log_P[block]
+        X = read_only(samples.X[block])
+        y = None if samples.y is None else read_only(samples.y[block])
+        log_P = predicted(self.model, X) if samples.log_P is None else samples.log_P[block]
         values, pulled = [], None
         for goal in self.goals:
             if self.slope_of is not None and goal is self.slope_of:
-                value, G = self.slope_of.value_and_logit_gradient(log_P, X, y)
+                value, G = sloped(self.slope_of, log_P, X, y)
                 pulled = self.model.pullback(X, G)
             else:
-                value = goal.value(log_P, X, y)
+                value = measured(goal, log_P, X, y)
             values.append(value)
         return Found(X.shape[0], tuple(values), pulled, log_P if self.keep else None)
+
+
+def predicted(model: Predictor, X: Features) -> Floats:
+    """log P (m, K) of samples X (m, d), held against the contract; not to be written to."""
+    with asking(model, "model", "log_proba"):
+        log_P = model.log_proba(X)
+    shape = (X.shape[0], model.n_classes)
+    found: Floats = numbers(log_P, shape, model, "model", "log_proba", but=[-np.inf])
+    if found.size and found.max() > POSITIVE:
+        raise PluginError(
+            f"{named(model, 'model')}: log_proba is {found.max():.3g} somewhere; logarithms of "
+            "probabilities are never positive"
+        )
+    return cast(Floats, read_only(found))
+
+
+def measured(goal: Measured, log_P: Floats, X: Features, y: Labels | None) -> float:
+    """tau, held against the contract."""
+    with asking(goal, "goal", "value"):
+        value = goal.value(log_P, X, y)
+    return number(value, goal, "goal", "the value")
+
+
+def sloped(goal: Sloped, log_P: Floats, X: Features, y: Labels | None) -> tuple[float, Floats]:
+    """tau and its logit gradient (m, K), held against the contract."""
+    with asking(goal, "goal", "value_and_logit_gradient"):
+        value, G = goal.value_and_logit_gradient(log_P, X, y)
+    slope: Floats = numbers(G, log_P.shape, goal, "goal", "the logit gradient")
+    return number(value, goal, "goal", "the value"), slope
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from goralx.core import Array, Floats
-from goralx.data import Labels, Rows
+from goralx.data import Labels, Rows, guard_fields
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Checkpoint:
     done: bool
     warned: frozenset[str]
 
+    def __post_init__(self) -> None:
+        guard_fields(self, "rows")
+
 
 @dataclass(frozen=True)
 class Round:
@@ -38,7 +41,7 @@ class Round:
     ``metrics`` has the same names in every round of a run, NaN where there is nothing to say.
     ``pool_ids`` (N,) are the candidates and ``utility`` (N,) what they were worth, if the strategy
     asked. ``queried`` (b,) were sent to the oracle, whose answers are ``labels``; empty in the last
-    round, which only measures.
+    round, which only measures. No array of it is to be written to.
     """
 
     index: int
@@ -52,3 +55,6 @@ class Round:
     theta: Array
     last: bool
     checkpoint: Checkpoint = field(repr=False)
+
+    def __post_init__(self) -> None:
+        guard_fields(self, "pool_ids", "utility", "queried", "labels", "queried_utility", "theta")

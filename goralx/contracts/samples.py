@@ -10,10 +10,21 @@ from typing import cast
 import numpy as np
 
 from goralx.core import Array, Floats, influence
-from goralx.data import Features, Labelled, Labels, Rows, blocks, part
+from goralx.data import Features, Labelled, Labels, Rows, blocks, guard_fields, part, read_only
 
 from .models import CurvedModel, FittedModel, TravellingModel
-from .passes import HERE, Engine, Measured, Predictor, Seen, Sloped, Survey, pieces_of
+from .passes import (
+    HERE,
+    Engine,
+    Measured,
+    Predictor,
+    Seen,
+    Sloped,
+    Survey,
+    measured,
+    pieces_of,
+    sloped,
+)
 
 HELD = 1 << 30
 """Bytes of log P, or of U, beyond which they are worked out block by block and never held."""
@@ -25,7 +36,7 @@ class Reference:
 
     X may be a `View` of a file. ``asked`` are goals that will be measured here, ``slope_of`` the
     one whose gradient will be asked for: those that are separable are worked out in the one pass
-    over X that gives the predictions, by ``engine``.
+    over X that gives the predictions, by ``engine``. No array of it is to be written to.
     """
 
     model: FittedModel
@@ -34,6 +45,9 @@ class Reference:
     asked: tuple[Measured, ...] = ()
     slope_of: Sloped | None = None
     engine: Engine = HERE
+
+    def __post_init__(self) -> None:
+        guard_fields(self, "X", "y")
 
     @cached_property
     def log_P(self) -> Floats:
@@ -45,7 +59,7 @@ class Reference:
     def value(self, goal: Measured) -> float:
         """tau here, worked out once however many ask."""
         if not goal.separable:
-            return goal.value(self.log_P, self.X, self.y)
+            return measured(goal, self.log_P, self.X, self.y)
         if id(goal) not in self._found:
             self._look(goal, self.slope_of)
         return self._found[id(goal)][1]
@@ -63,8 +77,8 @@ class Reference:
     def gradient(self, goal: Sloped) -> tuple[float, Floats]:
         """tau here and its logit gradient (M, K), worked out once however many ask."""
         if id(goal) not in self._gradients:
-            found = goal.value_and_logit_gradient(self.log_P, self.X, self.y)
-            self._gradients[id(goal)] = (goal, *found)
+            found = sloped(goal, self.log_P, self.X, self.y)
+            self._gradients[id(goal)] = (goal, found[0], read_only(found[1]))
         return self._gradients[id(goal)][1:]
 
     def pull(self, G: Floats) -> Array:
@@ -116,6 +130,7 @@ class Reference:
         for goal, value in zip(goals, values):
             self._found[id(goal)] = (goal, value, slope if goal is own else None)
         if log_P is not None:
+            log_P = read_only(log_P)
             self.__dict__["log_P"] = log_P
         return log_P
 
@@ -142,6 +157,9 @@ class Candidates:
     progress: float
     random_state: int = 0
 
+    def __post_init__(self) -> None:
+        guard_fields(self, "rows")
+
     @property
     def model(self) -> FittedModel:
         return self.pool.model
@@ -149,7 +167,7 @@ class Candidates:
     @cached_property
     def X(self) -> Features:
         """Features (N, d)."""
-        features: Features = part(self.pool.X, self.rows)
+        features: Features = read_only(part(self.pool.X, self.rows))
         return features
 
     @cached_property
@@ -158,7 +176,8 @@ class Candidates:
         M = len(self.pool.X)
         if len(self) == M and np.array_equal(self.rows, np.arange(M)):  # nothing to leave out
             return self.pool.log_P
-        return taken(self.pool.log_P, self.rows)
+        log_P: Floats = read_only(taken(self.pool.log_P, self.rows))
+        return log_P
 
     def first_order(self, v: Array, penalty: float = 0.0) -> Floats:
         """U (N, K), to first order, where one more sample moves the parameters along v (Eqs 2-3).

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from goralx.data import Array, Rows
+from goralx.data import Array, Rows, guard_fields
 
 from .samples import Candidates
 
@@ -33,6 +33,9 @@ class Scores:
     looked_at: Rows
     trust: Array | None = None
     log_Q: Array | None = None
+
+    def __post_init__(self) -> None:
+        guard_fields(self, "U", "utility", "looked_at", "trust", "log_Q")
 
     @cached_property
     def spread(self) -> float:

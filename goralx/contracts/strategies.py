@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
-from goralx.data import Array, Features, Labels, Rows
+from goralx.data import Array, Features, Labels, Rows, guard_fields
 from goralx.errors import BadInput, Incompatible
 
+from .boundary import asking, instance_of, places
 from .samples import Candidates
 from .scores import Scorer, Scores
 
@@ -43,6 +44,9 @@ class Query:
     y_true: Labels | None = None
     score: Scorer | None = field(default=None, repr=False)
     rule: BatchRule | None = None
+
+    def __post_init__(self) -> None:
+        guard_fields(self, "y_true")
 
     @property
     def X(self) -> Features:
@@ -76,7 +80,15 @@ class Query:
 
     def selection(self) -> Selection:
         """The batch that the run's rule puts together; the best where it has none."""
-        return self.top(self.scores.utility) if self.rule is None else self.rule.select(self)
+        if self.rule is None:
+            return self.top(self.scores.utility)
+        with asking(self.rule, "batch rule", "select"):
+            selection = self.rule.select(self)
+        instance_of(selection, Selection, self.rule, "batch rule", "what select returned")
+        rows = places(
+            selection.rows, len(self.candidates), self.batch_size, self.rule, "batch rule"
+        )
+        return replace(selection, rows=rows)
 
     def batch(self) -> Rows:
         """Its places alone."""
@@ -94,6 +106,7 @@ class BatchRule(ABC):
     batch is the best candidates; beyond it, they may all say the same.
     """
 
+    _kind: ClassVar[str] = "batch rule"
     needs_model: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that it asks of the model."""
     utility_only: ClassVar[bool] = False
@@ -116,6 +129,7 @@ class BatchRule(ABC):
 class Strategy(ABC):
     """Chooses the next batch. The same query and generator state give the same rows, anywhere."""
 
+    _kind: ClassVar[str] = "strategy"
     needs_ground_truth: ClassVar[bool] = False
     uses_goal: ClassVar[bool] = False
     """Whether it reads ``query.scores``; goal and operator are otherwise only monitored."""

@@ -34,6 +34,11 @@ class Predictor:
 
     theta: Array
 
+    def __post_init__(self) -> None:
+        shared = self.theta.view()
+        shared.flags.writeable = False  # whoever sees the model sees the same parameters
+        object.__setattr__(self, "theta", shared)
+
     @property
     def n_classes(self) -> int:
         return len(self.theta)

@@ -15,6 +15,7 @@ from .matrix import Matrix, Rows, blocks, shown
 from .memory import as_matrix, part
 from .missing import MISSING as MISSING_MARKS
 from .seeds import streams
+from .shared import guard_fields, read_only
 from .sources import (
     cache_folder,
     download_members,
@@ -74,6 +75,7 @@ __all__ = [
     "find_openml",
     "first_line",
     "given_path",
+    "guard_fields",
     "holds_sparse",
     "make_instance",
     "open_labels",
@@ -81,6 +83,7 @@ __all__ = [
     "part",
     "plain_labels",
     "read_arrays",
+    "read_only",
     "read_sparse_npz",
     "read_svmlight",
     "read_table",

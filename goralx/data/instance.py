@@ -14,14 +14,18 @@ from .features import Features, check_finite, spread
 from .labels import Labels, check_classes
 from .matrix import Rows
 from .memory import as_matrix, part
+from .shared import guard_fields, read_only
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Samples with their labels: X (n, d), y (n,) in 0..K-1."""
+    """Samples with their labels: X (n, d), y (n,) in 0..K-1; not to be written to."""
 
     X: Features
     y: Labels
+
+    def __post_init__(self) -> None:
+        guard_fields(self, "X", "y")
 
     def __len__(self) -> int:
         return len(self.y)
@@ -37,7 +41,8 @@ class Instance:
     is trained on and lies in init. A row of the source that is not used is in none of them.
     ``classes`` names the K classes; init need not have one of each. ``source`` says in a line where
     the data came from. ``group`` (T,), or None, is which of the ``groups`` each row belongs to,
-    beside its class: a cluster, a site. Nobody learns from it; it is recorded and drawn.
+    beside its class: a cluster, a site. Nobody learns from it; it is recorded and drawn. The arrays
+    are not to be written to: everybody sees the same.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Instance:
     groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        guard_fields(self, "X", "y", "init", "pool", "test", "dev", "group")
         if self.X.ndim != 2 or len(self.X) != len(self.y):
             raise BadInput(
                 f"dataset '{self.name}': X {self.X.shape} and y {self.y.shape} do not fit; "
@@ -90,7 +96,7 @@ class Instance:
     @cached_property
     def pool_X(self) -> Features:
         """Features of the initial pool (M, d): the set U that the goals are measured on."""
-        features: Features = part(self.X, self.pool)
+        features: Features = read_only(part(self.X, self.pool))
         return features
 
     def labelled(self, rows: Rows) -> Labelled:

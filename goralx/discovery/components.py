@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from copy import deepcopy
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 import pluggy
 
-from goralx.contracts import Round
+from goralx.contracts import Round, origin
 from goralx.errors import GoralxError, PluginError, unknown_name
 
 HOOKS = {
@@ -122,18 +123,40 @@ class Registry:
         """Metrics that plugins add to a round; an error in one of them is raised with its name."""
         metrics: dict[str, float] = {}
         for hook in self.manager.hook.observe_round.get_hookimpls():
+            who = f"observe_round of {_origin(hook)}"
             try:
-                extra: Any = hook.function(*[round] * len(hook.argnames)) or {}
-                given = {name: float(value) for name, value in extra.items()}
+                extra: Any = hook.function(*[_shown(round)] * len(hook.argnames)) or {}
+                given = {_metric(name): float(value) for name, value in extra.items()}
             except Exception as error:
-                raise PluginError(
-                    f"observe_round of plugin '{hook.plugin_name}': {type(error).__name__}: {error}"
-                ) from error
+                raise PluginError(f"{who}: {type(error).__name__}: {error}") from error
             for name in given:
-                if name in metrics or name in round.metrics:
+                if name in metrics or name in round.metrics or name in RESERVED:
                     raise PluginError(
-                        f"observe_round of plugin '{hook.plugin_name}' gives metric '{name}', "
-                        "which is there already; call it otherwise"
+                        f"{who} gives metric '{name}', which is there already; call it otherwise"
                     )
             metrics |= given
         return metrics
+
+
+RESERVED = ("round", "n_labelled", "seconds/total")
+"""Columns of ``rounds.csv`` that are no metrics of the loop's."""
+
+
+def _shown(round: Round) -> Round:
+    """A round whose mappings are nobody else's; its arrays are not to be written to as it is."""
+    own = deepcopy({name: getattr(round.checkpoint, name) for name in ("model", "rng_state")})
+    checkpoint = replace(round.checkpoint, **own)
+    return replace(round, metrics=dict(round.metrics), checkpoint=checkpoint)
+
+
+def _metric(name: Any) -> str:
+    """A name for a column and a curve: it begins with a letter, and all of it can be seen."""
+    if isinstance(name, str) and name[:1].isalpha() and name.isprintable():
+        return name
+    raise ValueError(f"a metric is called {name!r}; begin with a letter, and print in one line")
+
+
+def _origin(hook: Any) -> str:
+    """The plugin that a hook is of: its package or file, and the name it goes by."""
+    where = origin(hook.function.__module__)
+    return f"plugin '{hook.plugin_name}'" + ("" if where == hook.plugin_name else f" ({where})")

@@ -33,10 +33,13 @@ from goralx.contracts import (
     Scores,
     Selection,
     Strategy,
+    asking,
     keep_freed_memory,
+    named,
+    numbers,
 )
 from goralx.data import Instance, Labelled, streams
-from goralx.errors import BadInput, Incompatible, in_words
+from goralx.errors import BadInput, Incompatible, PluginError, in_words
 from goralx.scoring import (
     GoalOrientedUtility,
     VacuousUtility,
@@ -167,7 +170,7 @@ class Experiment:
         instance, oracle = self.instance, Oracle(self.instance)
         labelled = instance.labelled(state.rows)
         started = time.perf_counter()
-        model = self.model.fit(labelled, instance.n_classes, previous=state.model)
+        model = self._fit(labelled, state.model)
         fitted = time.perf_counter()
 
         pool = self._pool(model)
@@ -232,6 +235,18 @@ class Experiment:
         )
         return round, following
 
+    def _fit(self, labelled: Labelled, previous: FittedModel | None) -> FittedModel:
+        with asking(self.model, "model", "fit"):
+            model = self.model.fit(labelled, self.instance.n_classes, previous=previous)
+            theta, K = model.theta, model.n_classes
+        numbers(theta, np.shape(theta), self.model, "model", "theta")
+        if self.instance.n_classes != K:
+            raise PluginError(
+                f"{named(self.model, 'model')}: fit gave a model of {K} classes; expected "
+                f"{self.instance.n_classes}"
+            )
+        return model
+
     def _pool(self, model: FittedModel) -> Reference:
         """The initial pool through this model, and what will be asked of it."""
         goals = [goal for goal in self.monitors.values() if goal.reference == "pool"]
@@ -255,9 +270,9 @@ class Experiment:
         if not self.fits_pool:
             return None
         instance = self.instance
-        start = self.model.fit(instance.labelled(instance.init), instance.n_classes)
+        start = self._fit(instance.labelled(instance.init), None)
         rows = np.concatenate([instance.init, instance.pool])
-        model = self.model.fit(instance.labelled(rows), instance.n_classes, previous=start)
+        model = self._fit(instance.labelled(rows), start)
         return self._tested(model)
 
     def _tested(self, model: FittedModel) -> dict[str, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from goralx.contracts import FittedModel, Metric, Reference, Scores
+from goralx.contracts import FittedModel, Metric, Reference, Scores, origin
 from goralx.data import Array, Labelled
 from goralx.discovery import build
 from goralx.errors import Incompatible, PluginError, RunWarning
@@ -36,7 +36,10 @@ def measured(
         try:
             values[name] = float(metric(log_P, test.y, classes))
         except Exception as error:
-            raise PluginError(f"metric '{name}': {type(error).__name__}: {error}") from error
+            where = origin(type(metric).__module__)
+            raise PluginError(
+                f"metric '{name}' ({where}): {type(error).__name__}: {error}"
+            ) from error
     return values
 
 

@@ -7,6 +7,7 @@ against one another once, and are asked together each round.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from goralx.contracts import (
     BatchRule,
     Candidates,
     DesignGoal,
+    Direction,
     FirstOrderEstimator,
     Goal,
     LabelOperator,
@@ -22,10 +24,16 @@ from goralx.contracts import (
     PredictionGoal,
     Reference,
     Scores,
+    Utilities,
     UtilityEstimator,
+    asking,
     has_logit_hessian,
+    instance_of,
+    named,
+    number,
+    numbers,
 )
-from goralx.data import Array, Labelled, Labels
+from goralx.data import Array, Labelled, Labels, read_only
 from goralx.errors import BadInput, Incompatible
 
 from . import piecewise
@@ -123,7 +131,10 @@ class GoalOrientedUtility:
         """Score the candidates; see `Scores`. ``per_label``: with all of U, however large it is."""
         if isinstance(self.goal, DesignGoal):
             reference = self.reference(candidates.pool)
-            gains = self.goal.gains(candidates, reference, regime=self.model.regime)
+            with asking(self.goal, "goal", "gains"):
+                gains = self.goal.gains(candidates, reference, regime=self.model.regime)
+            shape = (len(candidates),)
+            gains = numbers(gains, shape, self.goal, "goal", "the gains", but=[np.nan])
             looked_at = np.flatnonzero(~np.isnan(gains))
             known = self._finite(gains[looked_at])
             U = np.repeat(known[:, None], candidates.model.n_classes, axis=1)
@@ -148,7 +159,11 @@ class GoalOrientedUtility:
         whole = candidates.pool.at_hand or (per_label and not candidates.pool.engine.remote)
         if not whole and isinstance(estimator, FirstOrderEstimator) and self.operator.separable:
             return self._piecewise(estimator, candidates, reference)
-        estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
+        if estimator.needs == "hessian":
+            _check_hessian(self.goal, reference)
+        with asking(estimator, "utility", "utilities"):
+            estimate = estimator.utilities(candidates, self.goal, reference, regime=regime)
+        self._check_estimate(estimate, estimator, candidates)
         utility, log_Q = self._resolve(estimate.U, candidates)
         largest = max(float(estimate.U.max()), -float(estimate.U.min()))
         noise = largest * (_round_off(candidates) + estimate.relative_error)
@@ -160,7 +175,11 @@ class GoalOrientedUtility:
     ) -> Scores:
         """The same a piece of the pool at a time: U is resolved there, and not held."""
         assert isinstance(self.goal, LogitGoal)
-        found = estimator.direction(self.goal, reference, regime=self.model.regime)
+        with asking(estimator, "utility", "direction"):
+            found = estimator.direction(self.goal, reference, regime=self.model.regime)
+        instance_of(found, Direction, estimator, "utility", "the direction")
+        theta = np.shape(candidates.model.theta)
+        numbers(found.v, theta, estimator, "utility", "the direction")
         y_true = None
         if self.operator.needs_ground_truth and self.pool_y is not None:
             y_true = self.pool_y[candidates.rows]
@@ -169,16 +188,30 @@ class GoalOrientedUtility:
         everyone = np.arange(len(candidates))
         return Scores(U, self._finite(utility), noise, everyone, estimator.trust(candidates))
 
+    def _check_estimate(
+        self, estimate: Any, estimator: UtilityEstimator, candidates: Candidates
+    ) -> None:
+        """What an estimator returned, held against the contract; U must be finite."""
+        instance_of(estimate, Utilities, estimator, "utility", "what utilities returned")
+        N, K = len(candidates), candidates.model.n_classes
+        numbers(estimate.U, (N, K), estimator, "utility", f"U of {named(self.goal, 'goal')}")
+        number(estimate.relative_error, estimator, "utility", "relative_error")
+        if estimate.trust is not None:
+            numbers(estimate.trust, (N,), estimator, "utility", "trust", but=[np.nan, np.inf])
+
     def resolve(self, U: Array, candidates: Candidates) -> Array:
         """The operator's utility (N,) from utilities under every label U (N, K)."""
         return self._resolve(U, candidates)[0]
 
     def _resolve(self, U: Array, candidates: Candidates) -> tuple[Array, Array]:
         """The utility (N,), and log P(y) (N, K) that it was resolved under."""
-        log_Q, y_true = self.operator.beliefs(candidates), None
+        y_true, shape = None, (len(candidates), candidates.model.n_classes)
+        with asking(self.operator, "operator", "beliefs"):
+            log_Q = self.operator.beliefs(candidates)
+        log_Q = numbers(log_Q, shape, self.operator, "operator", "beliefs", but=[-np.inf])
         if self.operator.needs_ground_truth and self.pool_y is not None:
             y_true = self.pool_y[candidates.rows]
-        utility = self.operator(U, log_Q, y_true, candidates.progress)
+        utility = piecewise.resolved(self.operator, U, log_Q, y_true, candidates.progress)
         if y_true is None:
             return utility, log_Q
         return utility, np.where(np.eye(U.shape[1], dtype=bool)[y_true], 0.0, -np.inf)
@@ -229,4 +262,16 @@ def goal_reference(goal: Goal, pool: Reference, dev: Labelled | None) -> Referen
 
 def goal_value(goal: Goal, pool: Reference, dev: Labelled | None) -> float:
     """tau of the model that ``pool`` is seen through."""
-    return goal.measure(goal_reference(goal, pool, dev))
+    with asking(goal, "goal", "measure"):
+        value = goal.measure(goal_reference(goal, pool, dev))
+    return number(value, goal, "goal", "the value")
+
+
+def _check_hessian(goal: Any, reference: Reference) -> None:
+    """Second derivatives are asked for deep inside an estimator: two samples show their shape."""
+    some = slice(0, 2)
+    log_P = read_only(reference.log_P[some])
+    y = None if reference.y is None else reference.y[some]
+    with asking(goal, "goal", "logit_hessian"):
+        found = goal.logit_hessian(log_P, read_only(reference.X[some]), y)
+    numbers(found, (*log_P.shape, log_P.shape[1]), goal, "goal", "logit_hessian")

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from goralx.contracts import Query, Scores, Selection, Strategy
-from goralx.errors import BadInput, RunWarning
+from goralx.contracts import (
+    Query,
+    Scores,
+    Selection,
+    Strategy,
+    asking,
+    instance_of,
+    numbers,
+    places,
+)
+from goralx.errors import RunWarning
 
 from .goal_utility import GoalOrientedUtility
 
@@ -18,7 +29,9 @@ def selected(
     strategy: Strategy, query: Query, utility: GoalOrientedUtility | None
 ) -> tuple[Selection, str | None]:
     """What the strategy selects; openly at random, and why, where its utility is vacuous."""
-    selection = _checked(strategy.select(query), query, type(strategy).__name__)
+    with asking(strategy, "strategy", "select"):
+        selection = strategy.select(query)
+    selection = _checked(selection, query, strategy)
     n = len(query.candidates)
     if utility is None or n == 1 or not query.scores.vacuous:  # one is no choice
         return selection, None
@@ -41,27 +54,14 @@ def _vacuity(utility: GoalOrientedUtility, scores: Scores) -> str:
     )
 
 
-def _checked(selection: Selection, query: Query, name: str) -> Selection:
-    """What strategy ``name`` selected, or an error that says what is wrong with it."""
-    n, rows = len(query.candidates), np.asarray(selection.rows)
-    integers = rows.ndim == 1 and rows.dtype.kind in "iu"
-    if (
-        not (integers and 0 < len(rows) <= query.batch_size)
-        or not (rows.min() >= 0 and rows.max() < n)
-        or len(np.unique(rows)) != len(rows)
-    ):
-        raise BadInput(
-            f"strategy {name} chose {np.array2string(rows, threshold=20)}; expected 1 to "
-            f"{query.batch_size} row numbers, all different, of the candidates 0..{n - 1}"
-        )
-    if selection.utility is not None and np.shape(selection.utility) != (n,):
-        raise BadInput(
-            f"strategy {name} gave utilities of shape {np.shape(selection.utility)}; "
-            f"expected ({n},), one a candidate, or None"
-        )
-    if selection.gains is not None and np.shape(selection.gains) != (len(rows),):
-        raise BadInput(
-            f"strategy {name} gave gains of shape {np.shape(selection.gains)}; "
-            f"expected ({len(rows)},), one a chosen candidate, or None"
-        )
-    return Selection(rows.astype(np.int64, copy=False), selection.utility, selection.gains)
+def _checked(selection: Any, query: Query, strategy: Strategy) -> Selection:
+    """What the strategy selected, or an error that says what is wrong with it."""
+    n, kind = len(query.candidates), "strategy"
+    instance_of(selection, Selection, strategy, kind, "what select returned")
+    rows = places(selection.rows, n, query.batch_size, strategy, kind)
+    utility, gains = selection.utility, selection.gains
+    if utility is not None:
+        utility = numbers(utility, (n,), strategy, kind, "the utility", but=[np.nan])
+    if gains is not None:
+        gains = numbers(gains, (len(rows),), strategy, kind, "the gains", but=[np.nan])
+    return Selection(rows, utility, gains)

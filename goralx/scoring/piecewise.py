@@ -20,9 +20,11 @@ from goralx.contracts import (
     Predictor,
     Reference,
     TravellingModel,
+    asking,
+    numbers,
     pieces_of,
 )
-from goralx.data import Array, Labelled, Labels, Rows, part
+from goralx.data import Array, Labelled, Labels, Rows, part, read_only
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,18 @@ class Scoring:
         nothing = Labelled(np.empty((0, piece.X.shape[1])), np.empty(0, dtype=np.int64))
         candidates = Candidates(pool, piece.rows, nothing, self.progress)
         U = candidates.first_order(self.found.v, self.found.penalty)
-        utility = self.operator(U, candidates.log_P, piece.y_true, self.progress)
+        utility = resolved(self.operator, U, candidates.log_P, piece.y_true, self.progress)
         return utility, np.stack([U.min(axis=0), U.max(axis=0)])
+
+
+def resolved(
+    operator: LabelOperator, U: Array, log_Q: Array, y_true: Labels | None, progress: float
+) -> Array:
+    """The operator's utility (n,), finite or not, of what is under each label U (n, K)."""
+    with asking(operator, "operator", "it"):
+        utility = operator(read_only(U), read_only(log_Q), read_only(y_true), progress)
+    anything = [np.nan, np.inf, -np.inf]
+    return numbers(utility, (len(U),), operator, "operator", "the utility", but=anything)
 
 
 def score(
