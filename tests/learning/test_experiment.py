@@ -540,6 +540,32 @@ def test_utilities_of_the_wrong_shape_are_refused():
         run(strategy=Careless())
 
 
+@dataclass(frozen=True)
+class Promising(goralx.Strategy):
+    """The best, with a gain of its own making for each."""
+
+    gains: tuple[float, ...]
+    uses_goal: ClassVar[bool] = True
+
+    def select(self, query):
+        rows = query.batch()
+        return goralx.Selection(rows, query.scores.utility, np.array(self.gains))
+
+
+def test_gains_of_the_wrong_shape_are_refused():
+    with pytest.raises(goralx.BadInput, match=r"gains of shape \(3,\); expected \(2,\)"):
+        run(strategy=Promising((1.0, 2.0, 3.0)), batch_size=2)
+
+
+def test_gains_are_what_is_predicted_and_what_stopping_goes_by():
+    rounds = run(strategy=Promising((1.0, 2.5)), batch_size=2, n_queries=12)
+    assert [r.metrics["change/predicted"] for r in rounds[1:]] == [3.5] * 6
+    stop = Stop(min_gain=1e-9, patience=2)
+    never = run(strategy=Promising((1.0, 2.5)), batch_size=2, n_queries=12, stop=stop)
+    soon = run(strategy=Promising((1.0, -1.0)), batch_size=2, n_queries=12, stop=stop)
+    assert len(never) == 7 and len(soon) == 3
+
+
 @pytest.mark.parametrize(
     "options", [{"batch_size": 0}, {"n_queries": 0}, {"n_queries": -3}, {"guard": "maybe"}]
 )
