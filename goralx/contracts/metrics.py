@@ -14,6 +14,7 @@ class Metric(ABC):
     A component as the others: a frozen dataclass, its fields its options, pure.
     """
 
+    _kind: ClassVar[str] = "metric"
     higher_is_better: ClassVar[bool] = True
     """False of a loss: what is lower is then the better, for whoever compares runs."""
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from goralx.contracts import FittedModel, Metric, Reference, Scores, origin
+from goralx.contracts import FittedModel, Metric, Reference, Scores, asking
 from goralx.data import Array, Labelled
 from goralx.discovery import build
-from goralx.errors import Incompatible, PluginError, RunWarning
+from goralx.errors import Incompatible, RunWarning
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 TRUST_QUANTILES = (0.5, 0.95, 1.0)
@@ -33,13 +33,8 @@ def measured(
     log_P = Reference(model, test.X).log_P
     values: dict[str, float] = {}
     for name, metric in metrics.items():
-        try:
+        with asking(metric, "metric", "__call__"):
             values[name] = float(metric(log_P, test.y, classes))
-        except Exception as error:
-            where = origin(type(metric).__module__)
-            raise PluginError(
-                f"metric '{name}' ({where}): {type(error).__name__}: {error}"
-            ) from error
     return values
 
 
