@@ -11,7 +11,7 @@ operator        l_y[u]                        sums over a batch?  limits
                                               independent)        E u, max
 ``hurwicz``     alpha max + (1 - alpha) min   yes                 alpha 0, 1: min, max
 ``std``         sd u                          no, variances do    --
-``ucb``         E u + kappa sd u              no                  kappa 0, inf: E u, sd u
+``ucb``         E u + c sd u                  no                  deviations 0, inf: E u, sd u
 ``ei``          E (u - u0)+                   no                  u0 to -inf: E u
 ==============  ============================  ==================  =============================
 
@@ -98,27 +98,27 @@ class StandardDeviation(goralx.LabelOperator):
 
 @dataclass(frozen=True)
 class UpperConfidenceBound(goralx.LabelOperator):
-    """The expectation and ``kappa`` standard deviations (Cox and John 1992; Srinivas et al. 2010).
+    """The expectation and so many ``deviations`` (Cox and John 1992; Srinivas et al. 2010).
 
     doi:10.1109/ICSMC.1992.271617, arXiv:0912.3995. The deviation is over the label alone, not over
-    what the model does not know: it does not vanish as labels come. A negative ``kappa`` is
+    what the model does not know: it does not vanish as labels come. A negative number is
     cautious.
     """
 
     decomposable: ClassVar[bool] = False
     separable: ClassVar[bool] = True
 
-    kappa: float = 1.0
+    deviations: float = 1.0
     belief: str = "model"
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.kappa):
-            raise BadInput(f"operator.kappa={self.kappa}; allowed: a finite number")
+        if not np.isfinite(self.deviations):
+            raise BadInput(f"operator.deviations={self.deviations}; allowed: a finite number")
         check_belief(self.belief)
 
     def __call__(self, U: Array, log_P: Array, y_true: Labels | None, progress: float) -> Array:
         mean, deviation = moments(U, believed(log_P, self.belief))
-        return mean + self.kappa * deviation
+        return mean + self.deviations * deviation
 
 
 @dataclass(frozen=True)

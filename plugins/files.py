@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
@@ -132,6 +132,8 @@ class Csv(OfColumns):
     class, ``n_test`` null a quarter of the rows. Row numbers count the rows of the file, from 0.
     """
 
+    named_after: ClassVar[tuple[str, ...]] = ("path",)
+
     path: str | None = None
     label: str | None = None
     group: str | None = None
@@ -168,6 +170,8 @@ class Npz(Split):
     rows.
     """
 
+    named_after: ClassVar[tuple[str, ...]] = ("path",)
+
     path: str | None = None
     labels: str | None = None
 
@@ -192,6 +196,8 @@ class Svmlight(Split):
     samples a class, ``n_test`` null a quarter of the rows.
     """
 
+    named_after: ClassVar[tuple[str, ...]] = ("path",)
+
     path: str | None = None
     standardize: bool = False
 
@@ -210,6 +216,8 @@ class OpenML(OfColumns):
     cache, filled by a download. ``label`` null is OpenML's default target; what becomes of its
     columns is said as for dataset=csv, ``n_init`` and ``n_test`` too.
     """
+
+    named_after: ClassVar[tuple[str, ...]] = ("data_name", "data_id")
 
     data_id: int | None = None
     data_name: str | None = None

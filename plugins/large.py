@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class Npy(Split):
     null a quarter of the rows.
     """
 
+    named_after: ClassVar[tuple[str, ...]] = ("path",)
+
     path: str | None = None
     labels: str | None = None
     label: str | None = None
@@ -35,7 +38,7 @@ class Npy(Split):
             )
         path = given_path(self.path)
         X, y = self._from_parquet(path) if path.suffix == ".parquet" else self._from_npy(path)
-        return self.split("npy", X, y, rng, source=path.name)
+        return self.split(path.name, X, y, rng, source=path.name)
 
     def _from_npy(self, path: Path) -> tuple[View, np.ndarray]:
         if self.label is not None:

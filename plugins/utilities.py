@@ -62,18 +62,18 @@ class Influence(goralx.FirstOrderEstimator):
     Ranks well and overstates, the more so the fewer labels there are and the weaker the penalty:
     on 384-dimensional text with 50 labels and C = 0.1 errors are 1 to 5 standard deviations of the
     exact utilities at rank correlations of .4 to .98, on 26 letters with 300 labels 1 to 5 at .6 to
-    .9. ``kappa`` candidates, drawn in each round, say how far it may be believed (0: none).
+    .9. ``judged`` candidates, drawn in each round, say how far it may be believed (0: none).
     """
 
-    kappa: int = _DRAWN
+    judged: int = _DRAWN
 
     def __post_init__(self) -> None:
-        if self.kappa < 0:
-            raise BadInput(f"utility.kappa={self.kappa}; allowed: 0 (none) or more candidates")
+        if self.judged < 0:
+            raise BadInput(f"utility.judged={self.judged}; allowed: 0 (none) or more candidates")
 
     def trust(self, candidates: Candidates) -> Array | None:
         """Of some candidates, with the curvature that the fit has at hand."""
-        return drawn_kappa(candidates, self.kappa)
+        return drawn_kappa(candidates, self.judged)
 
     def direction(self, goal: LogitGoal, reference: Reference, *, regime: str) -> Direction:
         model = reference.model

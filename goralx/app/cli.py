@@ -17,8 +17,11 @@ from .shared import FAILED, FINISHED, INTERRUPTED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line, given without the program's name; returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Run a command line, given without the program's name; returns the exit status.
+
+    Without a word it is a question, and the help page the answer.
+    """
+    words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         if words and words[0] in COMMANDS:
             return COMMANDS[words[0]](words[1:])

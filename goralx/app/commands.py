@@ -63,6 +63,8 @@ def _plugins(words: list[str]) -> int:
     """``goralx plugins [show NAME] [--json]``."""
     from goralx import discovery
 
+    from .configuration import experiments, first_comment
+
     parser = Parser(prog="goralx plugins", description="What there is, and what each can do.")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("words", nargs="*", metavar="show NAME", help="one of them, in full")
@@ -71,11 +73,19 @@ def _plugins(words: list[str]) -> int:
     if asked.words and (name is None or asked.words[0] != "show"):
         given = " ".join(asked.words)
         raise BadInput(f"plugins {given} · allowed: goralx plugins, goralx plugins show NAME")
-    found = registry()
-    if asked.json:
+    found, presets = registry(), experiments()
+    named = {key: path for n, path in presets.items() for key in (f"experiment={n}", n)}
+    preset = named.get(name or "")
+    if preset is not None and not any(name == c.name for c in found.components.values()):
+        escaping.say(f"experiment={preset.stem}\n\n{preset.read_text(encoding='utf-8').rstrip()}")
+    elif asked.json:
         escaping.say(discovery.as_json(found, name))
+    elif name:
+        escaping.say(discovery.show(found, name))
     else:
-        escaping.say(discovery.show(found, name) if name else discovery.table(found))
+        escaping.say(discovery.table(found))
+        for path in presets.values():
+            escaping.say(f"experiment  {path.stem}  {first_comment(path)}".rstrip())
     return FINISHED
 
 

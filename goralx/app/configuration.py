@@ -217,6 +217,18 @@ def names(group: str) -> list[str]:
     return sorted({*files, *registered})
 
 
+def experiments() -> dict[str, Path]:
+    """The presets of conf/experiment by name."""
+    return {path.stem: path for path in sorted((config_folder() / "experiment").glob("*.yaml"))}
+
+
+def first_comment(path: Path) -> str:
+    """What a preset says of itself: the first of its comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    said = (line for line in lines if line.startswith("# ") and not line.startswith("# @"))
+    return next(said, "").removeprefix("# ")
+
+
 def hydra_files(config: DictConfig, directory: Path) -> dict[str, str]:
     """``.hydra/`` of a run: what was composed, from which overrides, where, and by which Hydra."""
     kept = ["mode", "overrides", "runtime", "run", "sweep", "job"]
@@ -259,7 +271,7 @@ def explain(error: Exception) -> GoralxError:
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         known = names(group) if group == METRICS else error.options  # Hydra lists none for several
         if known is not None:
-            hint = registry().hint() if group in (*CHOICES, METRICS) else ""
+            hint = registry().hint() if group in (*CHOICES, METRICS) else _packages(group)
             return unknown_name("metric" if group == METRICS else group, name, known, hint)
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OmegaConfBaseException):
@@ -289,6 +301,22 @@ def explain(error: Exception) -> GoralxError:
     elif "is not a ListConfig" in problem:
         problem = "expected a list in brackets: [a,b]"
     return BadInput(f"{first} · {problem}" if first != problem else problem)
+
+
+PACKAGES = {
+    "hydra/launcher": {
+        "joblib": "hydra-joblib-launcher",
+        "submitit_local and submitit_slurm": "hydra-submitit-launcher",
+        "ray": "hydra-ray-launcher",
+    },
+    "hydra/sweeper": {"optuna": "hydra-optuna-sweeper", "ax": "hydra-ax-sweeper"},
+}
+"""What brings more of Hydra's own groups."""
+
+
+def _packages(group: str) -> str:
+    brought = [f"{name} (pip install {p})" for name, p in PACKAGES.get(group, {}).items()]
+    return f" · packages of their own bring {', '.join(brought)}" if brought else ""
 
 
 def _one_line(text: str) -> str:

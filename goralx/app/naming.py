@@ -8,6 +8,7 @@ are one run. Goals are measured either way; how one is counts where it is not as
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from goralx.discovery import METRICS, Registry
@@ -30,16 +31,30 @@ def asks_goal(config: Mapping[str, Any], found: Registry) -> bool:
 def run_name(config: Mapping[str, Any], found: Registry) -> str:
     """Of everything in it the run's course depends."""
     asked = ("goal", "operator") if asks_goal(config, found) else ()
-    parts = [str(config[group]["name"]) for group in ("dataset", "strategy", *asked)]
+    parts = [called(config, group, found) for group in ("dataset", "strategy", *asked)]
     trained_on = ["dev_trained_on"] if _trains_on_dev(config) else []
     return "-".join([*parts, *trained_on, f"s{config['seed']}"])
+
+
+def called(config: Mapping[str, Any], group: str, found: Registry) -> str:
+    """The choice by its name, or a data set of the user's own by what tells it from others.
+
+    A class says which of its options that are (``named_after``): of a path, the file's name.
+    """
+    node = config[group]
+    component = found.components.get((group, str(node["name"])))
+    for option in getattr(component.cls, "named_after", ()) if component else ():
+        if node.get(option) is not None:
+            given = str(node[option])
+            return Path(given).name or given if option == "path" else f"{node['name']}-{given}"
+    return str(node["name"])
 
 
 def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
     """The choices by which runs are told apart, a dash where a run does not depend on one."""
     indifferent = () if asks_goal(config, found) else ASKED
     chosen = {
-        f"goralx.{group}": INDIFFERENT if group in indifferent else str(config[group]["name"])
+        f"goralx.{group}": INDIFFERENT if group in indifferent else called(config, group, found)
         for group in TAGGED
     }
     return {**chosen, "goralx.dev_use": "train"} if _trains_on_dev(config) else chosen

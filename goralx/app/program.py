@@ -62,6 +62,9 @@ def run_hydra(words: list[str], commands: Iterable[str] = ()) -> int:
     overrides = [w for w in given if not (asked.dry_run and _LAUNCHER.match(w))]
     folder = sweep_folder(given)
     flags = [w for w in words if w not in asked.overrides and w != "--dry-run"]
+    if asked.info is not None:  # its value may be left out, and the next word is not one
+        flags = [w for w in flags if w not in ("--info", "-i", asked.info)]
+        flags.append(f"--info={asked.info}")
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{os.getpid()}"
     session = Session(given, (*flags, *given), folder, now, dry=asked.dry_run)
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")

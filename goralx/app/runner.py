@@ -141,6 +141,9 @@ def closing_table(summary: Mapping[str, Any]) -> str:
         ("record", summary["directory"], ""),
         *((*line, "") for line in tracked_lines(Path(summary["directory"]))),
     ]
+    pictures = sorted(Path(summary["directory"], "figures").glob("*.png"))
+    if pictures:
+        lines.insert(-1, ("pictures", ", ".join(path.name for path in pictures), ""))
     if summary["uses_ground_truth"]:
         lines.insert(4, ("ground truth", "used", "an upper bound, not a practical strategy"))
     left, middle = (max(len(line[i]) for line in lines if line[2]) for i in (0, 1))

@@ -27,7 +27,7 @@ def table(found: Registry) -> str:
 
 
 def show(found: Registry, name: str) -> str:
-    """All there is to know of a component (``ent`` or ``goal/ent``), or why a plugin is broken."""
+    """All there is to know of a component (``ent`` or ``goal=ent``), or why a plugin is broken."""
     components, broken = _named(found, name)
     return "\n\n".join([*map(_page, components), *map(_failure, broken)])
 
@@ -87,12 +87,17 @@ def _in_order(found: Registry) -> list[Component]:
 
 def _named(found: Registry, name: str) -> tuple[list[Component], list[BrokenPlugin]]:
     """Components called so in any group, and broken plugins whose package or file is called so."""
-    components = [c for c in _in_order(found) if name in (c.name, f"{c.group}/{c.name}")]
+    components = [c for c in _in_order(found) if name.replace("=", "/", 1) in _names(c)]
     broken = [b for b in found.broken if name in (b.name, b.name.split()[0], Path(b.name).stem)]
     if components or broken:
         return components, broken
     plugins = [b.name for b in found.broken]
     raise unknown_name("name", name, [*{c.name for c in found.components.values()}, *plugins])
+
+
+def _names(c: Component) -> tuple[str, ...]:
+    """What a component may be asked for by: ``ent``, ``goal/ent``, ``goal=ent``."""
+    return c.name, f"{c.group}/{c.name}", c.chosen.replace("=", "/", 1)
 
 
 def _page(c: Component) -> str:

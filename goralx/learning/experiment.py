@@ -178,7 +178,7 @@ class Experiment:
         left = self.budget - (len(state.rows) - len(instance.init))
         done = left <= 0 or (self.stop.min_gain is not None and state.idle >= self.stop.patience)
         unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
-        candidates = Candidates(pool, unlabelled, labelled, 1.0 - left / self.budget, self.seed)
+        candidates = Candidates(pool, unlabelled, labelled, self._progress(left), self.seed)
         selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
         if not done:
             b = min(self.batch_size, left)
@@ -246,6 +246,11 @@ class Experiment:
                 f"{self.instance.n_classes}"
             )
         return model
+
+    def _progress(self, left: int) -> float:
+        """From 0 at the first selection to 1 at the last, with ``left`` labels still to be had."""
+        before_last = (self.n_rounds - 2) * self.batch_size
+        return min(1.0, (self.budget - left) / before_last) if before_last else 1.0
 
     def _pool(self, model: FittedModel) -> Reference:
         """The initial pool through this model, and what will be asked of it."""

@@ -27,7 +27,7 @@ def goralx_run(
 ) -> NDArray[np.int64]:
     """Rows in the order in which they were labelled."""
     instance, model = sized.instance, sized.model
-    utility = sized.utility(goal, operator=operator, kappa=kappa)
+    utility = sized.utility(goal, operator=operator, judged=kappa)
     rows, left = instance.init, np.ones(len(instance.pool), dtype=bool)
     rng, fitted = np.random.default_rng(0), None
     for t in range(sized.rounds):

@@ -388,10 +388,14 @@ def test_true_labels_reach_only_an_operator_that_declares_it():
         np.testing.assert_array_equal(y_true, data.y[r.pool_ids])
 
 
-def test_progress_runs_from_nothing_to_the_budget():
+@pytest.mark.parametrize(
+    "n_queries, expected",
+    [(20, [0.0, 1 / 3, 2 / 3, 1.0]), (17, [0.0, 1 / 3, 2 / 3, 1.0]), (5, [1.0])],
+)
+def test_progress_runs_from_nothing_at_the_first_selection_to_all_at_the_last(n_queries, expected):
     spy = SpyOperator([])
-    run(operator=spy, n_queries=20)
-    assert [progress for _, progress in spy.seen] == pytest.approx([0.0, 0.25, 0.5, 0.75])
+    run(operator=spy, n_queries=n_queries)
+    assert [progress for _, progress in spy.seen] == pytest.approx(expected)
 
 
 def test_true_labels_reach_only_a_strategy_that_declares_it():

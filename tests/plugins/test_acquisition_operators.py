@@ -94,7 +94,7 @@ def test_std_is_the_spread_of_the_labels(table, belief):
 @pytest.mark.parametrize("kappa", [-1.0, 0.0, 2.0])
 def test_ucb_is_the_expectation_and_kappa_deviations(table, kappa, belief):
     expected = [mean(q, u) + kappa * deviation(q, u) for q, u in gambles(table, belief)]
-    found = resolved("ucb", table, kappa=kappa, belief=belief)
+    found = resolved("ucb", table, deviations=kappa, belief=belief)
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -121,7 +121,7 @@ def test_where_expected_is_constant_the_stakes_are_not():
     np.testing.assert_allclose(resolved("std", (U, log_P)), np.sqrt(p * (1 - p)) * stake)
     np.testing.assert_allclose(resolved("ei", (U, log_P)), p * (1 - p) * stake)
     np.testing.assert_allclose(
-        resolved("ucb", (U, log_P), kappa=2.0), 2 * np.sqrt(p * (1 - p)) * stake, atol=1e-12
+        resolved("ucb", (U, log_P), deviations=2.0), 2 * np.sqrt(p * (1 - p)) * stake, atol=1e-12
     )
 
 
@@ -143,7 +143,7 @@ def test_which_are_sums_over_a_batch():
         ("hurwicz", {"alpha": -0.01}),
         ("hurwicz", {"alpha": float("nan")}),
         ("std", {"belief": "x"}),
-        ("ucb", {"kappa": float("inf")}),
+        ("ucb", {"deviations": float("inf")}),
         ("ucb", {"belief": "x"}),
         ("ei", {"u0": "mean"}),
         ("ei", {"belief": "x"}),

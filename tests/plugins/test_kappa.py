@@ -27,7 +27,7 @@ def test_it_is_near_that_of_the_fits_own_curvature_and_covers_as_many_as_asked()
     pool = goralx.Reference(model, made.instance.pool_X)
     rows = np.arange(len(pool.X))
     asked = goralx.Candidates(pool, rows, made.instance.labelled(made.instance.init), 0.0)
-    found = build("utility", "influence", kappa=6).utilities(
+    found = build("utility", "influence", judged=6).utilities(
         asked, build("goal", "ent"), pool, regime="fixed_C"
     )
     drawn = np.flatnonzero(~np.isnan(found.trust))
@@ -37,7 +37,7 @@ def test_it_is_near_that_of_the_fits_own_curvature_and_covers_as_many_as_asked()
     S = expansion.leverage(some.X)
     exact = implicit.trust(implicit.proximal_residual(some.log_P, S, expansion.Q), S, expansion.Q)
     assert found.trust[drawn] == pytest.approx(exact, rel=0.5)
-    none = build("utility", "influence", kappa=0)
+    none = build("utility", "influence", judged=0)
     assert none.utilities(asked, build("goal", "ent"), pool, regime="fixed_C").trust is None
 
 
@@ -74,5 +74,5 @@ def test_every_estimator_says_how_far_first_order_goes(utility):
 
 
 def test_a_negative_number_is_refused():
-    with pytest.raises(goralx.BadInput, match=r"utility\.kappa=-1"):
-        build("utility", "influence", kappa=-1)
+    with pytest.raises(goralx.BadInput, match=r"utility\.judged=-1"):
+        build("utility", "influence", judged=-1)

@@ -21,7 +21,7 @@ VARIANTS = {
         {"calibration": "isotonic"},
     ],
     ("operator", "entropic"): [{"beta": -2.0, "belief": "uniform"}],
-    ("operator", "ucb"): [{"kappa": -1.0, "belief": "uniform"}],
+    ("operator", "ucb"): [{"deviations": -1.0, "belief": "uniform"}],
     ("operator", "ei"): [{"u0": "median"}, {"belief": "uniform"}],
     ("batch", "sequential"): [{"fantasy": "optimistic"}],
     ("batch", "gumbel"): [{"beta": 0.0}],
