@@ -11,7 +11,7 @@ from goralx.comparison import mean_interval
 from goralx.data import Array
 from goralx.report import CLASSES, INK, MUTED, plain
 
-from .first_look import boundary, drawn
+from .first_look import boundary, instance_of
 from .paper import GOALS, OPERATORS
 from .results import ACCURACY, Results
 from .snapshots import TARGET
@@ -48,7 +48,7 @@ def figure1(results: Results | None = None) -> Figure:
     axes = figure.add_subplot()
     plain(axes)
     _pool(axes, alpha=0.55)
-    instance = drawn("synth2", 0)
+    instance = instance_of("synth2", 0)
     X = np.asarray(instance.X)
     x, y = X[instance.init].T
     colours = [CLASSES[k] for k in instance.y[instance.init]]
@@ -72,7 +72,7 @@ def figure5(results: Results) -> Figure:
 
     figure = Figure(figsize=(11, 11.5), dpi=100, layout="constrained")
     panels = figure.subplots(len(SHOWN_SNAPSHOTS), len(SNAPSHOTS), sharex=True, sharey=True)
-    X = np.asarray(drawn("synth2", 0).X)
+    X = np.asarray(instance_of("synth2", 0).X)
     for row, arm in zip(panels, SHOWN_SNAPSHOTS, strict=True):
         for axes, n in zip(row, SNAPSHOTS, strict=True):
             plain(axes)
@@ -108,7 +108,7 @@ def _spoken(arm: str) -> str:
 
 
 def _pool(axes: Axes, alpha: float) -> None:
-    instance = drawn("synth2", 0)
+    instance = instance_of("synth2", 0)
     X = np.asarray(instance.X)
     for k, name in enumerate(instance.classes):
         rows = instance.pool[instance.y[instance.pool] == k]

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 
+from goralx.contracts import drawn
 from goralx.data import Array, Instance, streams
 from goralx.discovery import build
 
@@ -14,15 +15,14 @@ from .snapshots import CLUSTERS, clusters
 
 
 @cache
-def drawn(dataset: str, seed: int) -> Instance:
+def instance_of(dataset: str, seed: int) -> Instance:
     """An instance in double precision, without its dev set."""
-    found: Instance = build("dataset", dataset).instance(streams(seed, "instance"))
-    return found
+    return drawn(build("dataset", dataset), streams(seed, "instance"), seed)
 
 
 def sizes(dataset: str) -> dict[str, int]:
     """Of the instance of seed 0, by the columns of Table 1."""
-    instance = drawn(dataset, 0)
+    instance = instance_of(dataset, 0)
     parts = {name: len(getattr(instance, name)) for name in ("pool", "init", "test")}
     return {"classes": instance.n_classes, "features": instance.X.shape[1], **parts}
 
@@ -48,7 +48,7 @@ class Boundary:
 @cache
 def boundary(seed: int, whole: bool) -> Boundary:
     """Of the model that is fit on synth2's init set, or on init and the whole pool."""
-    instance, dataset = drawn("synth2", seed), build("dataset", "synth2")
+    instance, dataset = instance_of("synth2", seed), build("dataset", "synth2")
     rows = np.concatenate([instance.init, instance.pool]) if whole else instance.init
     model = build("model", "softmax", {"C": dataset.C})
     theta = model.fit(instance.labelled(rows), instance.n_classes).theta
@@ -63,7 +63,7 @@ def angle(seed: int) -> float:
 
 def distance_ratio(seed: int) -> float:
     """How far the distracting samples lie from the true boundary, over the next farther pair."""
-    instance = drawn("synth2", seed)
+    instance = instance_of("synth2", seed)
     distance = boundary(seed, True).distance(np.asarray(instance.X))
     pair = clusters(np.arange(len(instance.y)))
     means = [float(distance[pair == i].mean()) for i in range(len(CLUSTERS))]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from goralx.contracts import drawn
 from goralx.data import Instance, streams
 from goralx.discovery import build
 from goralx.errors import BadInput, RunWarning
@@ -28,13 +29,13 @@ UNTRACKED = ("seconds/", "audit/", "trust/")
 
 def instance(setting: Setting, seed: int) -> Instance:
     """The instance of this seed, with its dev set: the same that a run of goralx has."""
-    whole: Instance = build("dataset", setting.dataset).instance(streams(seed, "instance"))
+    whole = drawn(build("dataset", setting.dataset), streams(seed, "instance"), seed)
     return whole.in_single().with_dev(
         setting.dev_fraction, streams(seed, "dev"), remove_from_pool=setting.dev_removed
     )
 
 
-def experiment(arm: Arm, drawn: Instance, seed: int) -> Experiment:
+def experiment(arm: Arm, made: Instance, seed: int) -> Experiment:
     """The arm on this instance, as ``goralx`` builds it."""
     s, dataset = arm.setting, build("dataset", arm.setting.dataset)
 
@@ -50,13 +51,13 @@ def experiment(arm: Arm, drawn: Instance, seed: int) -> Experiment:
             part("operator", arm.operator),
             part("utility", arm.utility),
             model,
-            drawn.subset(drawn.dev),
-            pool_y=drawn.y[drawn.pool],
+            made.subset(made.dev),
+            pool_y=made.y[made.pool],
             first_order=build("utility", "influence"),
         )
     monitors = {name: build("goal", name) for name in s.monitors}
     return Experiment(
-        instance=drawn,
+        instance=made,
         model=model,
         strategy=strategy,
         utility=utility,
@@ -71,15 +72,15 @@ def experiment(arm: Arm, drawn: Instance, seed: int) -> Experiment:
     )
 
 
-def run(arm: Arm, drawn: Instance, seed: int, folder: Path, ceiling: float) -> None:
+def run(arm: Arm, made: Instance, seed: int, folder: Path, ceiling: float) -> None:
     """Run an arm into ``folder``, whose ``run.json`` comes last."""
     if arm.dev_use == "train":
-        drawn = drawn.trained_on_dev()
+        made = made.trained_on_dev()
     rows: list[dict[str, float]] = []
     queries: list[tuple[int, int]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RunWarning)  # of vacuous utilities: in the record, all NaN
-        for round in experiment(arm, drawn, seed).rounds():
+        for round in experiment(arm, made, seed).rounds():
             kept = {k: v for k, v in round.metrics.items() if not k.startswith(UNTRACKED)}
             rows.append({"round": round.index, "n_labelled": round.n_labelled, **kept})
             queries += [(round.index, int(row)) for row in round.queried]
@@ -87,7 +88,7 @@ def run(arm: Arm, drawn: Instance, seed: int, folder: Path, ceiling: float) -> N
     lines = [[number(value) for value in row.values()] for row in rows]
     write_csv(folder / "rounds.csv", [list(rows[0]), *lines])
     write_csv(folder / "queries.csv", [["round", "pool_id"], *queries])
-    said = {"arm": arm.identity(), "seed": seed, "n_dev": len(drawn.dev), "ceiling": ceiling}
+    said = {"arm": arm.identity(), "seed": seed, "n_dev": len(made.dev), "ceiling": ceiling}
     write_json(folder / "run.json", {**said, "versions": versions()})
 
 
@@ -119,22 +120,22 @@ def run_missing(plans: Sequence[Plan], runs: Path, progress: bool) -> int:
     total = sum(len(arms) for arms in left.values())
     with tqdm(total=total, unit=" runs", disable=not (progress and total)) as bar:
         for (_, seed), arms in sorted(left.items(), key=lambda item: item[0][1]):
-            drawn = instance(arms[0].setting, seed)
-            ceiling = _ceiling(arms[0], drawn, seed, runs)
+            made = instance(arms[0].setting, seed)
+            ceiling = _ceiling(arms[0], made, seed, runs)
             for arm in arms:
                 bar.set_postfix_str(f"{arm.setting.dataset} {arm.name} seed {seed}")
-                run(arm, drawn, seed, arm.folder(runs, seed), ceiling)
+                run(arm, made, seed, arm.folder(runs, seed), ceiling)
                 bar.update()
     return total
 
 
-def _ceiling(arm: Arm, drawn: Instance, seed: int, runs: Path) -> float:
+def _ceiling(arm: Arm, made: Instance, seed: int, runs: Path) -> float:
     """Test accuracy of the fit on init and pool, worked out once for all arms of a seed."""
     dataset, fraction, removed = arm.setting.instances
     kind = "removed" if removed else "kept"
     path = runs / "ceilings" / f"{dataset}-{fraction:g}-{kind}-{seed}.json"
     if not path.is_file():
-        found = experiment(arm, drawn, seed).full_pool()
+        found = experiment(arm, made, seed).full_pool()
         assert found is not None  # asked for
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"ceiling": found["accuracy"]})

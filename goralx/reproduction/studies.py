@@ -11,7 +11,7 @@ import numpy as np
 
 from goralx.approximation import Study, StudyRun, draw
 from goralx.approximation import run as run_study
-from goralx.contracts import RunInfo
+from goralx.contracts import RunInfo, drawn
 from goralx.data import Array, streams
 from goralx.discovery import build
 from goralx.records import fingerprint, read_summary
@@ -70,11 +70,11 @@ class Quality:
     def made(self, seed: int, runs: Path, progress: bool) -> StudyRun:
         """The study of one draw, as ``goralx experiment=fig2`` and its like build it."""
         dataset = build("dataset", self.dataset)
-        whole = dataset.instance(streams(seed, "instance"))
+        whole = drawn(dataset, streams(seed, "instance"), seed)
         n_dev = self.n_dev if "dev" in self.goals else 0
-        drawn = draw(whole, self.n_labelled, self.n_pool, n_dev, streams(seed, "approximation"))
+        samples = draw(whole, self.n_labelled, self.n_pool, n_dev, streams(seed, "approximation"))
         study = Study(
-            instance=drawn,
+            instance=samples,
             model=build("model", "softmax", {"C": dataset.C}),
             goals={name: build("goal", name) for name in self.goals},
             operators={name: build("operator", name) for name in self.operators},
@@ -84,7 +84,7 @@ class Quality:
             seed=seed,
         )
         identity = self.identity(seed)
-        tags = {"goralx.fingerprint": fingerprint(identity, drawn), "goralx.job": "approximation"}
+        tags = {"goralx.fingerprint": fingerprint(identity, samples), "goralx.job": "approximation"}
         info = RunInfo(self.folder(runs, seed), f"{self.name}, draw {seed}", identity, tags)
         kinds = (self.figure,) if seed == 0 else ()
         return StudyRun(study, kinds, info, build("tracker", "csv"), progress)

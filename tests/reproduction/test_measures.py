@@ -73,9 +73,9 @@ def test_an_arm_that_may_or_may_not_be_above_leaves_it_open(tmp_path):
 
 def test_synth2_by_its_clusters():
     """Rows lie pair by pair: by the coordinates that the instance has, too."""
-    from goralx.reproduction.first_look import drawn
+    from goralx.reproduction.first_look import instance_of
 
-    instance = drawn("synth2", 3)
+    instance = instance_of("synth2", 3)
     X = np.asarray(instance.X)
     names = np.asarray(snapshots.CLUSTERS)[snapshots.clusters(np.arange(len(X)))]
     centre = {"central": (0, 2), "distracting": (-4, 5), "definitive": (-3, -5)}
