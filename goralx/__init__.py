@@ -72,6 +72,8 @@ from .learning import (
     Stop,
 )
 from .library import (
+    Session,
+    Suggestion,
     explain,
     query,
     utilities,
@@ -122,10 +124,12 @@ __all__ = [
     "RunInfo",
     "Scores",
     "Selection",
+    "Session",
     "Solution",
     "Split",
     "Stop",
     "Strategy",
+    "Suggestion",
     "TrackedRun",
     "Tracker",
     "UnknownName",

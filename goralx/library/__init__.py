@@ -1,12 +1,16 @@
-"""goralx in your own labelling loop: arrays in, scores or indices out; no files, no tracking.
+"""goralx in your own labelling loop: arrays in, scores or indices out; no tracking.
 
 In come the arrays of a loop and what it asks: `query` says what to label next, `utilities`
-what each sample is worth, `explain` why. Nobody inside goralx asks here.
+what each sample is worth, `explain` why. `Session` keeps a loop in a folder. Only the command line
+asks here.
 """
 
 from .questions import explain, query, utilities
+from .session import Session, Suggestion
 
 __all__ = [
+    "Session",
+    "Suggestion",
     "explain",
     "query",
     "utilities",
