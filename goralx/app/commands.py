@@ -187,11 +187,19 @@ def _reproduce(words: list[str]) -> int:
     return FINISHED
 
 
+def _label(words: list[str]) -> int:
+    """``goralx label DIRECTORY [TEXTS]``: a person in a terminal, or files for other tools."""
+    from .labelling import label
+
+    return label(words)
+
+
 COMMANDS = {
     "plugins": _plugins,
     "ui": _ui,
     "resume": _resume,
     "sync": _sync,
     "explain": _explain,
+    "label": _label,
     "reproduce": _reproduce,
 }

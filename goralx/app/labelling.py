@@ -11,7 +11,7 @@ from goralx import escaping
 from goralx.data import Tfidf
 from goralx.errors import BadInput
 
-from .parser import Parser
+from .shared import Parser
 
 if TYPE_CHECKING:
     from goralx.library import Session

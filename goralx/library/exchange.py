@@ -1,4 +1,4 @@
-"""Samples to label as files for other tools, and their answers: Label Studio's JSON, CSV, JSON lines.
+"""Samples as files for other tools to label, and their answers: Label Studio's, CSV, JSON lines.
 
 A Label Studio task carries the text (or the id, where there is none) as data, the id in ``meta``,
 and a prediction with the model's likeliest class, so that annotators confirm rather than choose;
@@ -23,8 +23,8 @@ from goralx.errors import BadInput
 
 VERSION = "goralx"
 FROM, TO = "label", "text"
-"""Names of the choices and of the text in the labelling interface, see `INTERFACE`."""
-INTERFACE = '<View><Text name="text" value="$text"/><Choices name="label" toName="text">{}</Choices></View>'
+"""Names in the labelling interface: <Text name="text" value="$text"/> and, with a Choice a class,
+<Choices name="label" toName="text">."""
 COLUMNS = ("id", "text", "utility", "predicted", "probability", "reason", "label")
 
 
@@ -49,7 +49,7 @@ class Answer:
 
 
 def write(path: Path, asked: Sequence[Asked]) -> None:
-    """To a file by its ending: .json for Label Studio, .jsonl, .csv; with an empty label to fill in."""
+    """By the ending: .json for Label Studio; .jsonl and .csv with an empty label to fill in."""
     kind = suffix(path)
     if kind == ".json":
         text = json.dumps([task(one) for one in asked], indent=1, ensure_ascii=False)
@@ -79,10 +79,8 @@ def task(one: Asked) -> dict[str, Any]:
 
 
 def row(one: Asked) -> dict[str, Any]:
-    values = (
-        one.id, one.text, finite(one.utility), one.predicted, finite(one.probability), one.reason, ""
-    )  # fmt: skip
-    return dict(zip(COLUMNS, values))
+    worth, sure = finite(one.utility), finite(one.probability)
+    return dict(zip(COLUMNS, (one.id, one.text, worth, one.predicted, sure, one.reason, "")))
 
 
 def read(path: Path, classes: Sequence[Any]) -> list[Answer]:
@@ -107,7 +105,7 @@ def read(path: Path, classes: Sequence[Any]) -> list[Answer]:
 
 
 def _answers(tasks: Any, path: Path) -> Iterator[Answer]:
-    """Of Label Studio's export, "JSON" or "JSON-MIN"; the last annotation that was not withdrawn."""
+    """Of Label Studio's export, "JSON" or "JSON-MIN"; of several annotations the last."""
     if not isinstance(tasks, list) or not all(isinstance(one, Mapping) for one in tasks):
         raise BadInput(f"{path}: expected a list of Label Studio's tasks")
     for one in tasks:

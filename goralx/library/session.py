@@ -27,7 +27,7 @@ from goralx.records import write_json, write_npz
 from goralx.scoring import selected
 
 from . import exchange
-from .arguments import check_integer, take_component, take_features
+from .arguments import check_integer, take_component, take_dev, take_features
 from .journal import CLASS, SKIP, TELL, Journal
 from .options import Asked, Options
 
@@ -161,10 +161,15 @@ class Session:
         self.directory = folder.expanduser().resolve()
         self._settings, self._pool, self._dev = settings, pool, dev
         self._build = {g: built(g, settings["components"][g]) for g in GROUPS}
-        if self._build["strategy"].needs_ground_truth:
-            raise BadInput("this strategy needs the pool's true labels, which are not known")
         if len(settings["classes"]) < 2 or len(set(settings["classes"])) < len(settings["classes"]):
             raise BadInput(f"classes={settings['classes']}; give at least two different ones")
+        strategy: Strategy = self._build["strategy"]
+        if strategy.needs_ground_truth:
+            raise BadInput("this strategy needs the pool's true labels, which are not known")
+        options = self._options(settings["classes"], 0.0)
+        known = take_dev(*dev, np.asarray(settings["classes"]))
+        if strategy.uses_goal:
+            options.scorer(self._build["model"], known)  # refuses what does not go together
 
     @property
     def classes(self) -> list[Any]:
@@ -300,19 +305,23 @@ class Session:
     def _asked(self, *, needs_goal: bool) -> Asked:
         """The model fit to what was told, and the pool seen through it."""
         told, budget = self.told, self._settings["budget"]
-        options = Options(
-            goal=self._build["goal"], operator=self._build["operator"],
-            utility=self._build["utility"], model=self._build["model"], C=None, regime=None,
-            penalize_intercept=None, X_dev=self._dev[0], y_dev=self._dev[1],
-            classes=self.classes, progress=min(1.0, len(told) / budget) if budget else 0.0,
-            random_state=self._settings["random_state"],
-        )  # fmt: skip
+        spent = min(1.0, len(told) / budget) if budget else 0.0
+        options = self._options(self.classes, spent)
         rows = np.fromiter(told, dtype=np.int64)
         known = self._pool[rows]
         return options.asked(known, list(told.values()), self._pool, needs_goal=needs_goal)
 
+    def _options(self, classes: Sequence[Any], progress: float) -> Options:
+        return Options(
+            goal=self._build["goal"], operator=self._build["operator"],
+            utility=self._build["utility"], model=self._build["model"], C=None, regime=None,
+            penalize_intercept=None, X_dev=self._dev[0], y_dev=self._dev[1], classes=classes,
+            progress=progress, random_state=self._settings["random_state"],
+        )  # fmt: skip
+
     def _ids(self, ids: Iterable[int] | int) -> list[int]:
-        rows = np.asarray(list(ids) if isinstance(ids, Iterable) else [ids])
+        listed = list(ids) if isinstance(ids, Iterable) else [ids]
+        rows = np.asarray(listed) if listed else np.empty(0, dtype=np.int64)
         N = self._pool.shape[0]
         if rows.dtype.kind not in "iu" or rows.ndim != 1 or (rows < 0).any() or (rows >= N).any():
             raise BadInput(f"ids={rows.tolist()}; allowed: row numbers of the pool, 0 to {N - 1}")
