@@ -13,7 +13,7 @@ from goralx.app import runner
 from goralx.contracts.runs import RunInfo
 from goralx.data.seeds import streams
 from goralx.discovery import registry
-from goralx.records import fingerprint
+from goralx.records import fingerprint, inputs
 
 HYDRA_FILES = {
     "config.yaml": "goal:\n  name: ent\n",
@@ -48,8 +48,9 @@ def experiment(dataset="iris", strategy="goral", goal="ent", operator="max", see
 
 def info(directory, experiment, **config):
     identity = {"strategy": type(experiment.strategy).__name__, "seed": experiment.seed}
+    data = inputs(identity, experiment.instance)
     tags = {
-        "goralx.fingerprint": fingerprint(identity, experiment.instance),
+        "goralx.fingerprint": fingerprint(data, {}),
         "goralx.goal": experiment.goal,
         "goralx.operator": "max",
         "goralx.strategy": identity["strategy"],
@@ -59,7 +60,7 @@ def info(directory, experiment, **config):
         "goralx.uses_ground_truth": str(experiment.uses_ground_truth).lower(),
     }
     nested = {"goal": {"name": experiment.goal}, "batch_size": experiment.batch_size, **config}
-    return RunInfo(Path(directory), f"run-{Path(directory).name}", nested, tags)
+    return RunInfo(Path(directory), f"run-{Path(directory).name}", nested, tags, data)
 
 
 def run(directory, experiment, tracker=None, observe=lambda round: {}, progress=False, **config):
@@ -69,10 +70,10 @@ def run(directory, experiment, tracker=None, observe=lambda round: {}, progress=
     )  # fmt: skip
 
 
-def resume(directory, experiment, tracker=None, observe=lambda round: {}, progress=False):
+def resume(directory, experiment, tracker=None, observe=lambda round: {}, progress=False, **how):
     return runner.resume(
         experiment, info(directory, experiment), tracker=tracker or build("tracker", "csv"),
-        observe=observe, progress=progress,
+        observe=observe, progress=progress, **how,
     )  # fmt: skip
 
 

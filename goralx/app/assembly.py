@@ -10,10 +10,10 @@ from typing import Any
 from goralx.approximation import Study, StudyRun, draw
 from goralx.contracts import Goal, Metric, RunInfo, Tracker, asking, drawn, named
 from goralx.data import Instance, streams
-from goralx.discovery import CHOICES, METRICS, Registry, registry
+from goralx.discovery import CHOICES, METRICS, Registry, own_source, registry, sources
 from goralx.errors import BadInput, Incompatible, PluginError, unknown_name
 from goralx.learning import AUDIT_REFERENCE, Audit, Auditor, Experiment, Stop
-from goralx.records import fingerprint
+from goralx.records import fingerprint, inputs
 from goralx.scoring import GoalOrientedUtility
 
 from . import naming
@@ -53,7 +53,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     monitors = {**monitors, name["goal"]: built["goal"]}
     instance = _instance(built["dataset"], name["dataset"], config, monitors)
     dev = instance.subset(instance.dev) if len(instance.dev) else None
-    utility = auditor = None
+    utility = auditor = exact = None
     if strategy.uses_goal:
         utility = GoalOrientedUtility(
             built["goal"],
@@ -82,14 +82,19 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
         stop=Stop(**config["stop"]),
         **{key: config[key] for key in ("batch_size", "n_queries", "seed", "guard")},
     )
+    identity = naming.identity(config, found)
+    used = [*(built[group] for group in identity if group in CHOICES), *monitors.values()]
+    used += [*experiment.metrics.values(), exact, utility]
+    data, code = inputs(identity, instance), sources(found, used)
     tags = {
-        "goralx.fingerprint": fingerprint(naming.identity(config, found), instance),
+        "goralx.fingerprint": fingerprint(data, code),
         **naming.tags(config, found),
         "goralx.seed": str(seed),
         "goralx.uses_ground_truth": str(experiment.uses_ground_truth).lower(),
         **({"goralx.sweep": sweep} if sweep else {}),
     }
-    info = RunInfo(directory, naming.run_name(config, found), config, tags)
+    title = naming.run_name(config, found)
+    info = RunInfo(directory, title, config, tags, data, {**code, "goralx": own_source()})
     kept = {"figures": _figures(config), "all_utilities": _recorded(config) == "all"}
     return Run(experiment, info, built["tracker"], config["threads"], config["progress"], **kept)
 
@@ -134,8 +139,10 @@ def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None 
         **{key: options[key] for key in ("batch_sizes", "n_windows")},
         "seed": seed,
     }
+    used = [estimator, model, *goals.values(), *study.operators.values()]
+    data, code = inputs(identity, study.instance), sources(found, used)
     tags = {
-        "goralx.fingerprint": fingerprint(identity, study.instance),
+        "goralx.fingerprint": fingerprint(data, code),
         "goralx.job": "approximation",
         **{f"goralx.{group}": name for group, name in chosen.items()},
         "goralx.seed": str(seed),
@@ -143,7 +150,7 @@ def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None 
         **({"goralx.sweep": sweep} if sweep else {}),
     }
     title = f"{chosen['dataset']}-approximation-{chosen['utility']}-{chosen['goal']}-s{seed}"
-    info = RunInfo(directory, title, config, tags)
+    info = RunInfo(directory, title, config, tags, data, {**code, "goralx": own_source()})
     figures = tuple(options["figures"]) if _figures(config) else ()
     return StudyRun(study, figures, info, tracker, config["progress"])
 

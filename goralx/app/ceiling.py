@@ -63,6 +63,7 @@ def _read(path: Path) -> dict[str, float] | None:
     """What was kept; None where nothing was, or it is damaged."""
     try:
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kept.pop("format", None)
         return {name: float("nan") if v is None else float(v) for name, v in kept.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return None

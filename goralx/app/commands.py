@@ -24,16 +24,20 @@ def _resume(words: list[str]) -> int:
     parser = Parser(prog="goralx resume", description="Go on with an interrupted run, or a sweep.")
     parser.add_argument("directory", type=Path, metavar="RUN_DIR | SWEEP_DIR")
     parser.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="of how a sweep is run")
-    asked = parser.parse_args(words)
+    parser.add_argument("--force", action="store_true", help="though the code of a run has changed")
+    parser.add_argument("--restart", action="store_true", help="a damaged run, from round 0 again")
+    asked = parser.parse_intermixed_args(words)
     directory = asked.directory.resolve()
     if SweepFolder(directory).manifest.is_file():
+        if asked.force or asked.restart:
+            raise BadInput("--force and --restart are for a run · give the directory of one")
         return _resume_sweep(directory, asked.options)
     if asked.options:
         raise BadInput(f"{' '.join(asked.options)} · a run goes on with what it was begun with")
     config, sweep, began_in = recorded(directory)
     # relative paths and the store of the runs are found from where it was started
     with chdir(began_in) if began_in else nullcontext(), threads(config):
-        prepare_job(config, sweep).placed(directory).resume()
+        prepare_job(config, sweep).placed(directory).resume(asked.force, asked.restart)
     return FINISHED
 
 

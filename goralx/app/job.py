@@ -49,10 +49,11 @@ class Job:
             return self._study(dict(hydra_files))
         return self._told(runner.run, hydra_files=hydra_files)
 
-    def resume(self) -> dict[str, Any]:
+    def resume(self, force: bool = False, restart: bool = False) -> dict[str, Any]:
+        """Go on with it; see `goralx.app.runner.resume`."""
         if isinstance(self.made, StudyRun):
-            return self._study(None)
-        return self._told(runner.resume)
+            return self._study(None, force)
+        return self._told(runner.resume, force=force, restart=restart)
 
     def _told(self, go: Any, **more: Any) -> dict[str, Any]:
         made = self.made
@@ -65,10 +66,10 @@ class Job:
             )  # fmt: skip
         return self._closed(summary, runner.closing_table)
 
-    def _study(self, hydra_files: dict[str, str] | None) -> dict[str, Any]:
+    def _study(self, hydra_files: dict[str, str] | None, force: bool = False) -> dict[str, Any]:
         assert isinstance(self.made, StudyRun)
         with self._resumable():
-            summary = approximation.run(self.made, hydra_files)
+            summary = approximation.run(self.made, hydra_files, force=force)
         return self._closed(summary, approximation.closing_table)
 
     def _closed(self, summary: dict[str, Any], table: Any) -> dict[str, Any]:

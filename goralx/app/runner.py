@@ -10,6 +10,7 @@ goes on from there, and from a hard kill too, and ends bit for bit where the who
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,11 +22,19 @@ import numpy as np
 
 from goralx import report
 from goralx.comparison import SHARES, aulc, labels_needed, target
-from goralx.contracts import Round, RunInfo, Tracker
+from goralx.contracts import Checkpoint, Round, RunInfo, Tracker
 from goralx.data import Array, Features, Rows
-from goralx.errors import BadInput
+from goralx.errors import RunWarning
 from goralx.learning import Experiment
-from goralx.records import Record, read_queries, read_rounds, read_summary, versions
+from goralx.records import (
+    Inspection,
+    Record,
+    check_origin,
+    mixed,
+    read_queries,
+    read_rounds,
+    versions,
+)
 from goralx.tracking import (
     Guarded,
     Progress,
@@ -60,6 +69,7 @@ def run(
     that what is refused there leaves nothing behind.
     """
     record, clock = Record(info.directory, experiment.instance, all_utilities), _clock()
+    record.check_free()
     with _session(experiment, info, 0, progress) as bar:
         rows = _rows(experiment.rounds(), observe, clock)
         first = next(rows)
@@ -80,40 +90,51 @@ def resume(
     progress: bool = True,
     figures: bool = True,
     all_utilities: bool = True,
+    force: bool = False,
+    restart: bool = False,
 ) -> dict[str, Any]:
     """Go on with the run whose record ``info.directory`` holds; a finished one is
     drawn and tracked again.
 
-    Raises `BadInput` if there is no record, or it is of another experiment or other data.
+    The record is held against its seals first. What is damaged is said, and the run falls back to
+    the last round that is whole; ``restart`` begins at round 0 again. Raises `BadInput` if there is
+    no record, or it is of another experiment or other data, or, unless ``force``, of other code
+    that can change numbers.
     """
     record = Record(info.directory, experiment.instance, all_utilities)
     identity = _identity(experiment, info)
-    if not (info.directory / ".hydra").is_dir():
-        raise BadInput(f"{info.directory} holds no run · give a run's directory, or run anew")
-    with record.hold():
-        begun = (info.directory / "summary.json").exists()  # a kill may have come before it
-        given = read_summary(info.directory) if begun else {"status": "running", **identity}
-        if given["fingerprint"] != identity["fingerprint"]:
-            raise BadInput(
-                f"{info.directory} is the record of other options or other data (fingerprints "
-                "differ) · resume with what it was begun with, or run anew"
-            )
-        tracked = Guarded(tracker, info)
-        if given["status"] == "finished":
+    record.check_begun()
+    with record.hold(), plain_warnings():
+        found = record.inspect()
+        begun = found.begun_with
+        same = check_origin(info.directory, begun, identity, force)
+        tracked, summary = Guarded(tracker, info), found.summary
+        if summary and summary["status"] == "finished" and not found.damage and not restart:
             if figures:
-                with plain_warnings():
-                    _draw(experiment, record, given)
+                _draw(experiment, record, summary)
             tracked.start()
-            tracked.finish("finished", given)
-            return given
-        identity["started"] = given["started"]
-        checkpoint = record.rewind()
+            tracked.finish("finished", summary)
+            return summary
+        identity["started"] = begun["started"]
+        checkpoint = record.rewind(found, restart)
+        _say_damage(found, checkpoint)
+        if not same:
+            identity["fingerprint"] = mixed(begun["fingerprint"], identity["fingerprint"])
+            record.resumed_with(identity)
         record.begin({"status": "running", **identity})
         done = 0 if checkpoint is None else len(checkpoint.rows) - len(experiment.instance.init)
         clock = _clock(float(read_rounds(info.directory).get("seconds/total", np.zeros(1))[-1]))
         with _session(experiment, info, done, progress) as bar:
             rows = _rows(experiment.rounds(checkpoint), observe, clock)
             return _follow(experiment, record, rows, tracked, bar, clock, identity, figures)
+
+
+def _say_damage(found: Inspection, checkpoint: Checkpoint | None) -> None:
+    """Which files were not what was written, and from where the run goes on."""
+    if found.damage:
+        on = "round 0" if checkpoint is None else f"round {checkpoint.round + 1}"
+        what = "; ".join(map(str, found.damage))
+        warnings.warn(f"{what} · going on at {on}", RunWarning, stacklevel=2)
 
 
 def closing_table(summary: Mapping[str, Any]) -> str:
@@ -215,8 +236,8 @@ def _follow(
         _, queried = read_queries(record.directory)
         results = _results(curve, queried, experiment, full_pool(experiment))
         results["seconds"]["total"] = clock()
-        summary = {"status": "finished", **results, **identity}
-        record.write_summary(summary)
+        summary = {"status": "finished", **results, "results": record.results(), **identity}
+        summary = record.write_summary(summary)
     except BaseException as error:
         status: Literal["failed", "killed"] = "failed" if isinstance(error, Exception) else "killed"
         cause = " ".join(f"{type(error).__name__}: {error}".split())
@@ -283,6 +304,8 @@ def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
         "directory": str(info.directory),
         "started": datetime.now(UTC).isoformat(),
         "fingerprint": info.tags["goralx.fingerprint"],
+        "inputs": info.inputs or info.tags["goralx.fingerprint"],
+        "sources": dict(info.sources),
         "dev_labels_used": len(instance.dev) if asks_dev else 0,
         "dev_labels_in_init": int(np.isin(instance.dev, instance.init).sum()),
         "uses_ground_truth": experiment.uses_ground_truth,

@@ -79,6 +79,11 @@ def _defunct(pid: int) -> bool:
     return state in "ZX"
 
 
+def _outcome(path: Path) -> Outcome:
+    said = json.loads(path.read_text(encoding="utf-8"))
+    return Outcome(**{key: value for key, value in said.items() if key != "format"})
+
+
 def identity(overrides: Sequence[str]) -> str:
     """SHA-256 (hex) of the overrides that say which jobs a sweep has, in any order of options."""
     asked = [word for word in overrides if not INDIFFERENT.match(word)]
@@ -170,11 +175,11 @@ class SessionLog:
 
     def get(self, job: int) -> Outcome | None:
         path = self.path / f"{job:06d}.json"
-        return Outcome(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        return _outcome(path) if path.exists() else None
 
     def all(self) -> list[Outcome]:
         paths = sorted(self.path.glob("*.json"))
-        return [Outcome(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+        return [_outcome(path) for path in paths]
 
     def first(self, fingerprint: str) -> bool:
         """Whether no job of this session has come to the run before; asked under its claim."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from goralx.contracts import RunInfo, Tracker
 from goralx.errors import BadInput
-from goralx.records import Record, read_summary, versions
+from goralx.records import Record, check_origin, check_whole, read_summary, versions
 from goralx.tracking import Guarded, plain_warnings, terminable, tracked_lines
 
 from .figures import KINDS
@@ -50,17 +50,19 @@ class StudyRun:
                 raise BadInput(f"approximation.figures: '{kind}' · available: {known}")
 
 
-def run(made: StudyRun, hydra_files: Mapping[str, str] | None = None) -> dict[str, Any]:
+def run(
+    made: StudyRun, hydra_files: Mapping[str, str] | None = None, *, force: bool = False
+) -> dict[str, Any]:
     """Run the study, or go on with it where its directory holds a part; returns ``summary.json``.
 
     ``hydra_files`` are the texts of ``.hydra/``, None to go on only. What is refused while the
     model is fitted and the utilities are estimated leaves nothing behind. Raises `BadInput` where
-    the directory holds another run.
+    the directory holds another run, or, unless ``force``, one of code that gives other numbers.
     """
     study, info = made.study, made.info
     record = Record(info.directory, study.instance)
     identity = _identity(study, info)
-    _check_directory(info, identity, hydra_files is None)
+    _check_directory(record, identity, hydra_files is None, force)
     _ = study.estimates
     with terminable(), plain_warnings(), record.hold():
         given: dict[str, Any] = {}
@@ -119,17 +121,19 @@ def _shown(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _check_directory(info: RunInfo, identity: Mapping[str, Any], resumed: bool) -> None:
+def _check_directory(
+    record: Record, identity: Mapping[str, Any], resumed: bool, force: bool
+) -> None:
     """Refuse a directory that holds another run, or, to go on, none."""
-    if resumed and not (info.directory / ".hydra").is_dir():
-        raise BadInput(f"{info.directory} holds no run · give a run's directory, or run anew")
-    if not (info.directory / "summary.json").exists():
+    if resumed:
+        record.check_begun()
+    if not (record.directory / "summary.json").exists():
+        if not resumed:
+            record.check_free()
         return
-    if read_summary(info.directory)["fingerprint"] != identity["fingerprint"]:
-        raise BadInput(
-            f"{info.directory} is the record of other options or other data (fingerprints differ) "
-            "· give another directory, or what it was begun with"
-        )
+    check_whole(record.directory)
+    with plain_warnings():
+        check_origin(record.directory, read_summary(record.directory), identity, force)
 
 
 def _identity(study: Study, info: RunInfo) -> dict[str, Any]:
@@ -140,6 +144,8 @@ def _identity(study: Study, info: RunInfo) -> dict[str, Any]:
         "directory": str(info.directory),
         "started": datetime.now(UTC).isoformat(),
         "fingerprint": info.tags["goralx.fingerprint"],
+        "inputs": info.inputs,
+        "sources": dict(info.sources),
         "n_labelled": len(study.instance.init),
         "dev_labels_used": len(study.instance.dev),
         "uses_ground_truth": True,
@@ -170,7 +176,7 @@ def _follow(
             "metrics": {**_metrics(rows), **_trust(study)},
             **identity,
         }
-        record.write_summary(summary)
+        summary = record.write_summary(summary)
     except BaseException as error:
         status: Literal["failed", "killed"] = "failed" if isinstance(error, Exception) else "killed"
         cause = " ".join(f"{type(error).__name__}: {error}".split())

@@ -14,13 +14,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from goralx.data import Array
 from goralx.errors import BadInput
-from goralx.records import number, write_csv, write_json, write_npz
+from goralx.records import number, read_npz, write_csv, write_npz, write_table
 
 from .study import Block, Study
 
@@ -68,15 +67,13 @@ def _part_file(directory: Path, block: Block) -> Path:
 
 def _load(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except (ValueError, OSError, BadZipFile) as error:
-        raise BadInput(f"{path} cannot be read ({error}) · remove it and resume") from error
+        return read_npz(path)
+    except BadInput as error:
+        raise BadInput(f"{error} · remove it and resume") from error
 
 
 def write_numbers(directory: Path, rows: list[dict[str, Any]]) -> None:
     columns = list(rows[0])
     lines = [[number(v) if isinstance(v, float) else v for v in row.values()] for row in rows]
     write_csv(directory / "numbers.csv", [columns, *lines])
-    data = [list(row.values()) for row in rows]
-    write_json(directory / "numbers.json", {"columns": columns, "data": data})
+    write_table(directory / "numbers.json", columns, [list(row.values()) for row in rows])

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """Which run this is: where it is kept, its resolved configuration, and the tags it goes by."""
+    """Which run this is: where it is kept, its resolved configuration, and the tags it goes by.
+
+    ``inputs`` is the hash of options and data, ``sources`` those of the code in use, by name.
+    """
 
     directory: Path
     name: str
     config: Mapping[str, Any]
     tags: Mapping[str, str]
+    inputs: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 class TrackedRun(ABC):

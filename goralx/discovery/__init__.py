@@ -7,6 +7,7 @@ and options, and pages that list them. Whoever turns names into objects asks her
 from .components import CHOICES, HOOKS, METRICS, BrokenPlugin, Component, Registry
 from .listing import as_json, show, table
 from .loading import build, load_file, registry
+from .source import own_source, sources
 
 __all__ = [
     "CHOICES",
@@ -18,7 +19,9 @@ __all__ = [
     "as_json",
     "build",
     "load_file",
+    "own_source",
     "registry",
     "show",
+    "sources",
     "table",
 ]

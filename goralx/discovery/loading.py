@@ -22,6 +22,9 @@ from goralx.errors import PluginError
 
 from .components import HOOKS, BrokenPlugin, Component, Registry
 
+LOOSE = "goralx_plugin_"
+"""How the names of modules that are loose files begin."""
+
 
 @cache
 def registry() -> Registry:
@@ -151,7 +154,7 @@ def _add(
 
 def load_file(path: Path) -> ModuleType:
     """Import a loose file under a name of its own, without touching sys.path."""
-    name = f"goralx_plugin_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
+    name = f"{LOOSE}{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -11,7 +11,17 @@ from goralx.contracts import Candidates, FittedModel, Reference, RunInfo
 from goralx.data import Array, Labelled, Rows
 from goralx.errors import BadInput, Incompatible
 from goralx.learning import Experiment
-from goralx.records import Record, read_csv, read_summary
+from goralx.records import (
+    Record,
+    check_origin,
+    check_whole,
+    read_csv,
+    read_npz,
+    read_stacked,
+    read_summary,
+    versions,
+)
+from goralx.tracking import plain_warnings
 
 from .explanation import Explanation, explain, operators_beside
 
@@ -62,11 +72,11 @@ def explain_round(
     that asks no goal.
     """
     instance, utility = experiment.instance, experiment.utility
-    if read_summary(info.directory)["fingerprint"] != info.tags["goralx.fingerprint"]:
-        raise BadInput(
-            f"{info.directory} is the record of other options or other data (fingerprints differ) "
-            "· explain it with what it was run with"
-        )
+    check_whole(info.directory)
+    summary = read_summary(info.directory)
+    now = {"inputs": info.inputs, "sources": info.sources, "versions": versions()}
+    with plain_warnings():
+        check_origin(info.directory, summary, now, force=True)
     checkpoint = Record(info.directory, instance).checkpoint()
     if checkpoint is None:
         raise BadInput(f"{info.directory} has no whole round yet")
@@ -181,6 +191,5 @@ def _recorded_utility(directory: Path, round: int) -> Array | None:
         return np.asarray(np.load(part, allow_pickle=False), dtype=np.float64)
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as stored:
-        rows = np.flatnonzero(stored["round"] == round)
-        return np.asarray(stored["utility"][rows[0]], dtype=np.float64) if len(rows) else None
+    rows = np.flatnonzero(read_npz(path, "round")["round"] == round).tolist()
+    return np.asarray(read_stacked(path, "utility", rows)[0], np.float64) if rows else None

@@ -4,18 +4,39 @@ In come rounds; out go files that are whole or not there, and what was in them. 
 source of truth: trackers, figures and explanations read it and never the other way round.
 """
 
-from .provenance import content, fingerprint, versions
-from .record import Record, in_use, read_info, read_queries, read_rounds, read_summary
-from .storage import number, read_csv, read_stacked, write_csv, write_json, write_npz
+from .formats import FORMAT
+from .inspection import Damage, Inspection, check_whole, inspect
+from .provenance import check_origin, content, fingerprint, inputs, mixed, versions
+from .reading import in_use, read_info, read_queries, read_rounds, read_summary
+from .record import Record
+from .storage import (
+    number,
+    read_csv,
+    read_npz,
+    read_stacked,
+    write_csv,
+    write_json,
+    write_npz,
+    write_table,
+)
 
 __all__ = [
+    "FORMAT",
+    "Damage",
+    "Inspection",
     "Record",
+    "check_origin",
+    "check_whole",
     "content",
     "fingerprint",
     "in_use",
+    "inputs",
+    "inspect",
+    "mixed",
     "number",
     "read_csv",
     "read_info",
+    "read_npz",
     "read_queries",
     "read_rounds",
     "read_stacked",
@@ -24,4 +45,5 @@ __all__ = [
     "write_csv",
     "write_json",
     "write_npz",
+    "write_table",
 ]

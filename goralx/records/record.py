@@ -1,60 +1,85 @@
 """The run record on disk: what a run leaves behind, and enough to go on from wherever it stopped.
 
-A run directory is the source of truth; everything that tracks a run can be rebuilt from it.
+A run directory is the source of truth; everything that tracks a run can be rebuilt from it. Its
+files are described in SCHEMA.md of the guide, so that they can be read without goralx.
 
-``rounds.csv``      a row a round: round, n_labelled, then the metrics; empty where there is none
-``queries.csv``     a row a queried sample: round, pool_id, label (see `escaping.for_csv`), utility
-``utilities.npz``   ids (M,), round (R,), n_labelled (R,), utility (R, M) float32: a row for each
-                    round that has utilities, a column for each sample of the initial pool, NaN once
-                    it is queried (while the run goes on, ``utilities/00000.npy``, ... one a round);
-                    only where all utilities are kept (``record.utilities=all``)
-``instance.npz``    init, pool, test, dev: row numbers in the source data set, as is every pool_id;
-                    where rows have groups also group (T,) of every row and the names, groups (G,)
-``checkpoint.npz``  the labelled rows in order, the last fit, the generator: what resuming needs
-``summary.json``    what the run is (name, tags, configuration) and how it ended
-``.hydra/``         the composed configuration, as given
-
-The checkpoint is written last in each round, in one step. Whatever lies beyond it was cut short
-and is dropped on resume. Nothing is pickled.
+Each round is sealed (`goralx.records.seals`) by the hashes of what it wrote, then its checkpoint
+takes its place, in one step. Whatever lies beyond was cut short and is dropped on resume; whatever
+is not what was sealed is named, and the run falls back to the last round that is whole. Nothing is
+pickled.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
-from goralx.contracts import Checkpoint, Round, RunInfo
-from goralx.data import Instance, Rows
+from goralx.contracts import Checkpoint, Round
+from goralx.data import Instance
 from goralx.errors import BadInput
 from goralx.escaping import for_csv
 
-from .storage import append_csv, keep_rows, number, read_csv, write_csv, write_json, write_npz
+from . import seals, utilities
+from .adoption import adopted
+from .checkpoints import check_rows, checkpoint_bytes, read_checkpoint
+from .disk import Disk
+from .formats import FORMAT
+from .inspection import CHECKPOINTS, Inspection, inspect
+from .reading import read_summary
+from .resuming import checkpoint_to_go_on_from, cut, drop_unsealed
+from .storage import (
+    append_csv,
+    atomic,
+    digest,
+    file_digest,
+    npz_bytes,
+    number,
+    read_csv,
+    read_json,
+    read_npz,
+    sync,
+    write_bytes,
+    write_csv,
+    write_json,
+)
+
+QUERIES = ["round", "pool_id", "label", "utility"]
+PARTS = ("init", "pool", "test", "dev")
+PARTIAL = "checkpoint.npz.part"
+LEFT_OVER = {".lock", ".hydra.part", f"{seals.NAME}.part"}
+BEGUN = {*LEFT_OVER, ".hydra", seals.NAME, "instance.npz", "instance.npz.part", "summary.json.part"}
+"""What a kill may leave of a record that was being laid down, without and with its seals."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Record:
-    """The record in ``directory``, for one writer at a time; see the module for its files.
+    """The record in ``directory``, for one writer at a time; see the guide for its files.
 
-    ``utilities`` says whether those of every candidate are kept, or only what ``rounds.csv`` has.
+    What a round writes is safe from a kill at once. To be safe from a power failure it has to be
+    waited for, which may take longer than the round: that is done as often as takes ``share`` of
+    the time, and for the first round and the last. ``all_utilities`` says whether those of every
+    candidate are kept, or only what ``rounds.csv`` has.
     """
 
     directory: Path
     instance: Instance = field(repr=False)
-    utilities: bool = True
+    all_utilities: bool = True
+    share: float = 0.05
+    _chain: seals.Chain = field(init=False, repr=False)
+    _disk: Disk = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._chain = seals.Chain(self.directory / seals.NAME)
+        self._disk = Disk(self.share)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -71,13 +96,28 @@ class Record:
         finally:
             lock.release()
 
-    def create(self, hydra_files: Mapping[str, str], summary: Mapping[str, Any]) -> None:
-        """Lay the record down, before the first round. A directory with a run in it is refused."""
-        if (self.directory / "summary.json").exists():
+    def check_free(self) -> None:
+        """Refuse a directory that holds a run, or anything that is not goralx's own."""
+        if not self.directory.is_dir():
+            return
+        names = {path.name for path in self.directory.iterdir()}
+        n_rounds = _rounds_held(self.directory)
+        if "summary.json" in names or n_rounds:
             raise BadInput(
                 f"{self.directory} already holds a run · a run needs a directory of its own · "
                 f"go on with this one by `goralx resume {self.directory}`"
             )
+        foreign = sorted(names - (LEFT_OVER if n_rounds is None else BEGUN))
+        if foreign:
+            raise BadInput(
+                f"{self.directory} is in use for something else: it holds {', '.join(foreign[:3])}"
+                f"{', ...' if len(foreign) > 3 else ''} · give a new or an empty directory "
+                "(hydra.run.dir=, hydra.sweep.dir=)"
+            )
+
+    def create(self, hydra_files: Mapping[str, str], summary: Mapping[str, Any]) -> None:
+        """Lay the record down, before the first round, in a directory that is free for it."""
+        self.check_free()
         folder, partial = self.directory / ".hydra", self.directory / ".hydra.part"
         with _writable(self.directory):
             for left_over in (folder, partial):
@@ -85,50 +125,63 @@ class Record:
                     shutil.rmtree(left_over)
             partial.mkdir()
             for name, text in hydra_files.items():
-                (partial / name).write_text(text, encoding="utf-8")
+                write_bytes(partial / name, text.encode())
+                sync(partial / name)
+            sync(partial)
+            contents = {f".hydra/{name}": text.encode() for name, text in hydra_files.items()}
+            contents["instance.npz"] = self._instance_bytes()
+            sealed = {name: digest(content) for name, content in contents.items()}
+            self._chain.write([seals.header(summary, sealed)])
             os.replace(partial, folder)
             self.begin(summary)
 
     def begin(self, summary: Mapping[str, Any]) -> None:
         """The files that are there before the first round, beside the configuration."""
-        instance = self.instance
-        parts = {part: getattr(instance, part) for part in ("init", "pool", "test", "dev")}
-        if instance.group is not None:
-            parts |= {"group": instance.group, "groups": np.array(instance.groups)}
-        write_npz(self.directory / "instance.npz", parts)
+        self._write_instance()
         self.write_summary(summary)
 
-    def append(self, round: Round, row: Mapping[str, float]) -> None:
-        """One round, with ``row`` as its line of ``rounds.csv``; the checkpoint seals it."""
-        self._append_round(row)
-        names = [for_csv(self.instance.classes[y]) for y in round.labels]
-        queried = zip(round.queried.tolist(), names, round.queried_utility.tolist(), strict=True)
-        queries = self.directory / "queries.csv"
-        if not queries.exists():
-            append_csv(queries, [["round", "pool_id", "label", "utility"]])
-        append_csv(queries, [[round.index, i, name, number(u)] for i, name, u in queried])
-        if round.utility is not None and self.utilities:
-            dense = np.full(len(self.instance.pool), np.nan, dtype=np.float32)
-            dense[np.isin(self.instance.pool, round.pool_ids)] = round.utility
-            parts = self.directory / "utilities"
-            parts.mkdir(exist_ok=True)
-            np.save(parts / f"{round.index:05d}.npy", dense, allow_pickle=False)
-        c = round.checkpoint
-        arrays: dict[str, Any] = {
-            "round": c.round,
-            "rows": c.rows,
-            "rng_state": json.dumps(c.rng_state),
-            "n_fitted": c.n_fitted,
-            "predicted": c.predicted,
-            "tau": c.tau,
-            "idle": c.idle,
-            "done": c.done,
-            "warned": json.dumps(sorted(c.warned)),
-            **{f"model/{name}": array for name, array in c.model.items()},
-        }
-        write_npz(self.directory / "checkpoint.npz", arrays)
+    def _write_instance(self) -> None:
+        with atomic(self.directory / "instance.npz") as file:
+            file.write(self._instance_bytes())
 
-    def _append_round(self, row: Mapping[str, float]) -> None:
+    def _instance_bytes(self) -> bytes:
+        return npz_bytes(self._parts(), "instance.npz")
+
+    def _parts(self) -> dict[str, np.ndarray]:
+        parts = {part: getattr(self.instance, part) for part in PARTS}
+        if self.instance.group is not None:
+            parts |= {"group": self.instance.group, "groups": np.array(self.instance.groups)}
+        return parts
+
+    def append(self, round: Round, row: Mapping[str, float]) -> None:
+        """One round, with ``row`` as its line of ``rounds.csv``: its files and their seal.
+
+        The checkpoint takes the place of the last one, which is kept if it is known to be on the
+        disk; if not, an earlier one is.
+        """
+        latest, previous = (self.directory / name for name in CHECKPOINTS)
+        partial, content = self.directory / PARTIAL, checkpoint_bytes(round.checkpoint)
+        line = {
+            "round": round.index,
+            **self._append_row(row),
+            **self._append_queries(round),
+            "utility": self._write_utility(round),
+            "checkpoint": digest(content),
+        }
+        write_bytes(partial, content)
+        self._disk.owes(partial)
+        keeps, durable = self._disk.settled, round.last or self._disk.due
+        if durable:
+            self._disk.settle()
+        self._chain.add(line, durable=durable)
+        if keeps and latest.exists():
+            os.replace(latest, previous)
+        os.replace(partial, latest)
+        if durable:
+            sync(self.directory)
+        self._disk.settled = durable
+
+    def _append_row(self, row: Mapping[str, float]) -> dict[str, str]:
         """A plugin may measure something for the first time late: its column is then added."""
         path = self.directory / "rounds.csv"
         lines = read_csv(path, 0) if path.exists() else []
@@ -137,129 +190,120 @@ class Record:
         if added:
             earlier = [line + [""] * len(added) for line in read_csv(path)[1:]] if lines else []
             write_csv(path, [columns + added, *earlier])
-        append_csv(path, [[number(row.get(name, math.nan)) for name in columns + added]])
+        cells = {name: number(row.get(name, math.nan)) for name in columns + added}
+        append_csv(path, [list(cells.values())])
+        self._disk.owes(path)
+        return seals.row_seals(cells)
+
+    def _append_queries(self, round: Round) -> dict[str, Any]:
+        names = [for_csv(self.instance.classes[y]) for y in round.labels]
+        queried = zip(round.queried.tolist(), names, round.queried_utility.tolist(), strict=True)
+        rows = [[str(round.index), str(i), name, number(u)] for i, name, u in queried]
+        path = self.directory / "queries.csv"
+        append_csv(path, rows if path.exists() else [QUERIES, *rows])
+        self._disk.owes(path)
+        return {"n_queries": len(rows), "queries": seals.queries_seal(QUERIES, rows)}
+
+    def _write_utility(self, round: Round) -> str | None:
+        """The file of a round's utilities, if they are kept; returns its hash."""
+        if round.utility is None or not self.all_utilities:
+            return None
+        part = utilities.part(self.directory, round.index)
+        self._disk.owes(part, part.parent)
+        return utilities.write_part(part, self.instance.pool, round.pool_ids, round.utility)
 
     def checkpoint(self) -> Checkpoint | None:
-        """As of the last round that is whole, or None before the first."""
-        path = self.directory / "checkpoint.npz"
-        if not path.exists():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = dict(stored)
-            return Checkpoint(
-                round=int(arrays["round"]),
-                rows=arrays["rows"],
-                n_fitted=int(arrays["n_fitted"]),
-                model={
-                    k.removeprefix("model/"): a for k, a in arrays.items() if k.startswith("model/")
-                },
-                rng_state=json.loads(str(arrays["rng_state"])),
-                predicted=float(arrays["predicted"]),
-                tau=float(arrays["tau"]),
-                idle=int(arrays["idle"]),
-                done=bool(arrays["done"]),
-                warned=frozenset(json.loads(str(arrays["warned"]))),
-            )
-        except (ValueError, KeyError, OSError, BadZipFile) as error:
-            raise BadInput(f"{path} cannot be read ({error}); start the run anew") from error
+        """As of the last round whose checkpoint is in its place, or None before the first."""
+        there = [path for name in CHECKPOINTS if (path := self.directory / name).exists()]
+        return read_checkpoint(there[0]) if there else None
 
-    def rewind(self) -> Checkpoint | None:
-        """Drop whatever lies beyond the checkpoint, and return that."""
-        checkpoint = self.checkpoint()
-        parts = self.directory / "utilities"
-        n_rounds = 0
-        if checkpoint is None:
-            (self.directory / "rounds.csv").unlink(missing_ok=True)
-            (self.directory / "queries.csv").unlink(missing_ok=True)
-        else:
-            n_rounds = checkpoint.round + 1
+    def check_begun(self) -> None:
+        """Refuse a directory that holds no record of goralx's."""
+        own = seals.path(self.directory).exists() or (self.directory / "summary.json").exists()
+        if not own or not (self.directory / ".hydra").is_dir():
+            raise BadInput(f"{self.directory} holds no run · give a run's directory, or run anew")
+
+    def inspect(self) -> Inspection:
+        """The record held against its seals; one of format 1 is sealed first, as it is found."""
+        if not seals.path(self.directory).exists() and _of_format_1(self.directory):
+            self._adopt()
+        return inspect(self.directory)
+
+    def _adopt(self) -> None:
+        """Seal a record of format 1 as it is found."""
+        summary = read_summary(self.directory)
+        instance = self.directory / "instance.npz"
+        if _same(read_npz(instance), self._parts()):  # else it is another's, and refused later
+            self._write_instance()
+        paths = [*(self.directory / ".hydra").iterdir(), instance]
+        sealed = {p.relative_to(self.directory).as_posix(): file_digest(p) for p in paths}
+        path = self.directory / CHECKPOINTS[0]
+        checkpoint, n_queried = read_checkpoint(path) if path.exists() else None, 0
+        if checkpoint is not None:
             n_queried = len(checkpoint.rows) - len(self.instance.init)
-            keep_rows(self.directory / "rounds.csv", n_rounds)
-            keep_rows(self.directory / "queries.csv", n_queried)
-        for part in parts.glob("*.npy"):
-            if int(part.stem) >= n_rounds:
-                part.unlink()
+        with _writable(self.directory):
+            header = seals.header(summary, sealed)
+            lines = adopted(self.directory, header, checkpoint, n_queried)
+            self._chain.write(lines)
+            gathered = self.directory / utilities.GATHERED
+            if gathered.exists() and not utilities.folder(self.directory).exists():
+                self._chain.add({"utilities": file_digest(gathered)})
+
+    def rewind(self, found: Inspection, restart: bool = False) -> Checkpoint | None:
+        """Drop whatever lies beyond the last whole round, and return its checkpoint.
+
+        ``restart`` drops every round. Raises `BadInput` where there is nothing to go on from.
+        """
+        name, checkpoint = checkpoint_to_go_on_from(found, restart), None
+        if name is not None:
+            checkpoint = read_checkpoint(self.directory / name)
+            check_rows(self.directory / name, checkpoint, self.instance)
+        with _writable(self.directory):
+            lines = cut(found, name, done=checkpoint is not None and checkpoint.done)
+            self._chain.write(lines)
+            drop_unsealed(self.directory, seals.rounds(lines))
+        self._disk.settled = True
         return checkpoint
 
     def consolidate(self) -> None:
-        """Gather the utilities of all rounds in ``utilities.npz``, after the last one."""
-        folder, target = self.directory / "utilities", self.directory / "utilities.npz"
-        if not folder.exists():
+        """Gather the utilities of all rounds in one file, after the last one, and seal it."""
+        if not utilities.folder(self.directory).exists():
             return
-        if not target.exists():
-            parts = sorted(folder.glob("*.npy"))
-            rounds = np.array([int(part.stem) for part in parts], dtype=np.int64)
-            arrays = {
-                "ids": self.instance.pool,
-                "round": rounds,
-                "n_labelled": read_rounds(self.directory)["n_labelled"][rounds].astype(np.int64),
-            }
-            write_npz(target, arrays, stacked={"utility": parts})
-        shutil.rmtree(folder)
+        lines, _ = seals.read(seals.path(self.directory))
+        if not any("utilities" in line for line in lines):
+            self._chain.add({"utilities": utilities.gather(self.directory, self.instance.pool)})
+        shutil.rmtree(utilities.folder(self.directory))
 
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        write_json(self.directory / "summary.json", summary)
+    def resumed_with(self, origin: Mapping[str, Any]) -> None:
+        """Put down with what other code the run goes on."""
+        self._chain.add({"resumed": {key: origin[key] for key in seals.ORIGIN if key in origin}})
+
+    def results(self) -> str:
+        """One hash for what the rounds came to; see `goralx.records.seals.results`."""
+        return seals.results(seals.read(seals.path(self.directory))[0])
+
+    def write_summary(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """``summary.json``, sealed, with the head of the chain; returns what was written."""
+        content = {**summary, "format": FORMAT, "chain": self._chain.head}
+        return write_json(self.directory / "summary.json", content, sealed=True)
 
 
-def read_summary(directory: Path) -> dict[str, Any]:
-    """``summary.json``; its status is "running" until the run has ended, and after a hard kill."""
+def _rounds_held(directory: Path) -> int | None:
+    """How many rounds are sealed there; None where goralx has not sealed anything."""
+    try:
+        return len(seals.rounds(seals.read(seals.path(directory))[0]))
+    except (OSError, BadInput):
+        return None
+
+
+def _same(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def _of_format_1(directory: Path) -> bool:
+    """Whether there is a summary that never had seals beside it."""
     path = directory / "summary.json"
-    try:
-        return _with_metrics(dict(json.loads(path.read_text(encoding="utf-8"))))
-    except FileNotFoundError:
-        raise BadInput(f"{directory} holds no run · a run directory has a summary.json") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read ({error})") from error
-
-
-def _with_metrics(summary: dict[str, Any]) -> dict[str, Any]:
-    """As it is written now: accuracy and log loss were once all that was measured."""
-    if "full_pool_accuracy" in summary:
-        full = summary.pop("full_pool_accuracy")
-        summary["metric"] = "accuracy"
-        summary["higher_is_better"] = {"accuracy": True, "log_loss": False}
-        summary["test"] = {m: summary.pop(m) for m in ("accuracy", "log_loss") if m in summary}
-        summary["full_pool"] = None if full is None else {"accuracy": full}
-    return summary
-
-
-def read_info(directory: Path) -> RunInfo:
-    """Which run a record is of."""
-    summary = read_summary(directory)
-    return RunInfo(directory, summary["name"], summary["config"], summary["tags"])
-
-
-def read_rounds(directory: Path) -> dict[str, NDArray[np.float64]]:
-    """Columns of ``rounds.csv`` by name, (R,) each, NaN where a field is empty; {} before round 0.
-
-    A last line that a kill cut short is left out.
-    """
-    path = directory / "rounds.csv"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    header, *rows = list(csv.reader(StringIO(text[: text.rfind("\n") + 1]))) or [[]]
-    return {
-        name: np.array([float(row[i]) if row[i] else math.nan for row in rows])
-        for i, name in enumerate(header)
-    }
-
-
-def read_queries(directory: Path) -> tuple[Rows, Rows]:
-    """Rounds (Q,) and ids (Q,) of ``queries.csv``, in the order of the queries."""
-    lines = read_csv(directory / "queries.csv")[1:]
-    table = np.array([[int(line[0]), int(line[1])] for line in lines], dtype=np.int64)
-    return table.reshape(-1, 2)[:, 0], table.reshape(-1, 2)[:, 1]
-
-
-def in_use(directory: Path) -> bool:
-    """Whether some process writes here now."""
-    lock = FileLock(directory / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return path.exists() and "chain" not in read_json(path)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from goralx.approximation import run as run_study
 from goralx.contracts import RunInfo, drawn
 from goralx.data import Array, streams
 from goralx.discovery import build
-from goralx.records import fingerprint, read_summary
+from goralx.records import fingerprint, inputs, read_summary
 
 from .evidence import Evidence, mean
 
@@ -84,8 +84,9 @@ class Quality:
             seed=seed,
         )
         identity = self.identity(seed)
-        tags = {"goralx.fingerprint": fingerprint(identity, samples), "goralx.job": "approximation"}
-        info = RunInfo(self.folder(runs, seed), f"{self.name}, draw {seed}", identity, tags)
+        data = inputs(identity, samples)
+        tags = {"goralx.fingerprint": fingerprint(data, {}), "goralx.job": "approximation"}
+        info = RunInfo(self.folder(runs, seed), f"{self.name}, draw {seed}", identity, tags, data)
         kinds = (self.figure,) if seed == 0 else ()
         return StudyRun(study, kinds, info, build("tracker", "csv"), progress)
 

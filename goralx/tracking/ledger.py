@@ -40,7 +40,7 @@ def note(directory: Path, **changes: Any) -> None:
     before = noted(directory)
     after = {**before, **changes}
     if after != before:
-        write_json(directory / FILE, after)
+        write_json(directory / FILE, after, durable=False)  # every round; the record is the truth
 
 
 @dataclass(frozen=True)

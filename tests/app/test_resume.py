@@ -19,8 +19,7 @@ import pytest
 
 from goralx.app import runner
 from goralx.errors import BadInput
-from goralx.records import read_rounds, read_summary, storage
-from goralx.records import record as record_module
+from goralx.records import read_rounds, read_summary
 from goralx.scoring.guard import VacuousUtility
 from tests import runs
 
@@ -28,6 +27,7 @@ ROOT = Path(runs.__file__).resolve().parents[1]
 
 
 def without_seconds(path):
+    """Every column and cell but those that a clock filled."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [{k: v for k, v in row.items() if not k.startswith("seconds/")} for row in rows]
@@ -46,7 +46,7 @@ def summary_results(directory):
     return {
         key: value
         for key, value in summary.items()
-        if key not in ("seconds", "started", "directory", "name", "versions")
+        if key not in ("seconds", "started", "directory", "name", "versions", "chain", "sha256")
     }
 
 
@@ -70,15 +70,27 @@ class Saw:
 
     def __init__(self, monkeypatch, last):
         self.calls, self.last = 0, last
-        replace, save, append = os.replace, np.save, storage.append_csv
-        rmtree, write_text, mkdir = shutil.rmtree, Path.write_text, Path.mkdir
-        monkeypatch.setattr(os, "replace", self.cut(replace))
-        monkeypatch.setattr(np, "save", self.cut(save, self.half_save(save)))
-        monkeypatch.setattr(record_module, "append_csv", self.cut(append, self.half_row(append)))
+        rmtree = shutil.rmtree
+        for owner, name in ((os, "replace"), (Path, "mkdir"), (Path, "unlink")):
+            monkeypatch.setattr(owner, name, self.cut(getattr(owner, name)))
         monkeypatch.setattr(shutil, "rmtree", self.cut(rmtree, self.half_tree))
-        monkeypatch.setattr(Path, "write_text", self.cut(write_text))
-        monkeypatch.setattr(Path, "mkdir", self.cut(mkdir))
         monkeypatch.setattr(runner.report, "draw", self.cut(lambda *a: None))
+        self.open = Path.open
+        monkeypatch.setattr(Path, "open", lambda path, *a, **k: self.opened(path, *a, **k))
+
+    def opened(self, path, mode="r", *args, **kwargs):
+        file = self.open(path, mode, *args, **kwargs)
+        if not set(mode) & set("wa+") or path.name == ".lock":
+            return file
+        write, begun = file.write, []
+
+        def once(content):  # of a large file's many writes the first: they are all alike
+            begun.append(content)
+            cut = self.cut(write, lambda content: write(content[: len(content) // 2]))
+            return cut(content) if len(begun) == 1 or path.suffix != ".part" else write(content)
+
+        file.write = once
+        return file
 
     def cut(self, write, half=lambda *a, **k: None):
         def writes(*args, **kwargs):
@@ -92,26 +104,9 @@ class Saw:
         return writes
 
     @staticmethod
-    def half_save(save):
-        def half(path, array, **kwargs):
-            save(path, array, **kwargs)
-            path.write_bytes(path.read_bytes()[:-7])
-
-        return half
-
-    @staticmethod
-    def half_row(append):
-        def half(path, lines):
-            before = path.stat().st_size if path.exists() else 0
-            append(path, lines)
-            os.truncate(path, (before + path.stat().st_size) // 2)
-
-        return half
-
-    @staticmethod
     def half_tree(path):
         for part in sorted(Path(path).iterdir())[:1]:
-            part.unlink()
+            os.unlink(part)
 
 
 def cut_short(monkeypatch, directory, experiment, k, observe):
@@ -132,11 +127,11 @@ def late(round):
 
 @pytest.mark.parametrize("strategy", ["goral", "random"])
 def test_killed_between_any_two_writes(tmp_path, monkeypatch, strategy):
-    experiment = runs.experiment(strategy=strategy, n_queries=15)
+    experiment = runs.experiment(strategy=strategy, n_queries=10)
     whole = tmp_path / "whole"
     monkeypatch.setattr(runner.report, "draw", lambda *a: None)
     runs.run(whole, experiment, observe=late)
-    for k in range(1, 100):
+    for k in range(1, 200):
         directory = tmp_path / str(k)
         if cut_short(monkeypatch, directory, experiment, k, late):
             break
@@ -145,7 +140,7 @@ def test_killed_between_any_two_writes(tmp_path, monkeypatch, strategy):
         proceed = runs.resume if (directory / ".hydra").is_dir() else runs.run
         proceed(directory, experiment, observe=late)
         assert_equal_records(whole, directory)
-    assert 15 < k < 99, "every write was the last one once"
+    assert 15 < k < 199, "every write was the last one once"
 
 
 def stopping(index, how):
@@ -224,10 +219,6 @@ def test_another_experiment_or_no_record_is_refused(tmp_path):
         runs.run(tmp_path / "run", runs.experiment(), observe=stopping(2, interrupt))
     with pytest.raises(BadInput, match="fingerprints differ"):
         runs.resume(tmp_path / "run", runs.experiment(seed=1))
-    rows = (tmp_path / "run" / "rounds.csv").read_text().splitlines()
-    (tmp_path / "run" / "rounds.csv").write_text("\n".join(rows[:2]) + "\n")
-    with pytest.raises(BadInput, match="1 whole rows, the checkpoint says 2"):
-        runs.resume(tmp_path / "run", runs.experiment())
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ COLUMNS = [
 
 def npz(path):
     with np.load(path, allow_pickle=False) as stored:
-        return dict(stored)
+        return {name: stored[name] for name in stored if name != "format"}
 
 
 def table(path):
@@ -57,6 +57,7 @@ def test_a_study_leaves_its_record(here, capsys):
     assert {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()} == {
         ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", ".lock",
         "instance.npz", "utilities.npz", "numbers.csv", "numbers.json", "summary.json",
+        "seals.jsonl",
         *(f"figures/approximation_{g}_b{b}.png" for g in ("ent", "dev") for b in (1, 2)),
         "figures/distribution.png",
     }  # fmt: skip

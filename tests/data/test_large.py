@@ -14,7 +14,7 @@ from goralx.data import matrix
 from goralx.data.large_files import converted, open_matrix
 from goralx.discovery import registry
 from goralx.errors import BadInput, Incompatible
-from goralx.records import fingerprint
+from goralx.records import inputs
 from goralx.records.storage import read_stacked
 from tests.problems import blobs, build
 from tests.program import call, launch, runs
@@ -127,7 +127,7 @@ GOALS = [
 def test_from_disk_is_as_from_memory_for_every_goal(files, goal):
     disk, memory = on_disk(files), in_memory(files)
     assert isinstance(disk.pool_X, goralx.View) and isinstance(memory.pool_X, np.ndarray)
-    assert fingerprint({}, disk) == fingerprint({}, memory)
+    assert inputs({}, disk) == inputs({}, memory)
     same(list(experiment(disk, goal).rounds()), list(experiment(memory, goal).rounds()))
 
 

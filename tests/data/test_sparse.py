@@ -10,7 +10,7 @@ import goralx
 from goralx.data import NotCentred, as_matrix, read_sparse_npz, read_svmlight
 from goralx.data.sparse import Sparse
 from goralx.errors import BadInput, Incompatible
-from goralx.records import fingerprint
+from goralx.records import inputs
 from tests.problems import build
 
 
@@ -68,7 +68,7 @@ def test_the_fingerprint_sees_every_number_and_no_order_of_storage():
 
     def print_of(X):
         drawn = goralx.make_instance("s", X, y, rng=rng(0), standardize=False)
-        return fingerprint({}, drawn)
+        return inputs({}, drawn)
 
     X = some()
     other = X.copy()

@@ -8,7 +8,7 @@ from typing import Any
 
 from goralx.contracts import RunInfo
 from goralx.errors import BadInput
-from goralx.records import in_use, read_info, read_rounds, read_summary
+from goralx.records import check_whole, in_use, read_info, read_rounds, read_summary
 
 from ..ledger import last_recorded, note, noted
 from ..naming import summary_metrics
@@ -40,6 +40,7 @@ def sync(directory: Path, uri: str | None = None) -> Synced:
     summary, info = read_summary(directory), read_info(directory)
     if in_use(directory):
         raise BadInput(f"{directory} is still being written · sync it when the run has ended")
+    check_whole(directory)
     options = dict(info.config.get("tracker") or {})
     store = uri or options.get("uri") or _noted_store(directory) or default_uri()
     tracker = MlflowTracker(store, options.get("experiment"))
