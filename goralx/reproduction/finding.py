@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .evidence import ENOUGH, Evidence, mean
-from .grid import CROSSED, DATA, DEAR, SIZED, Data, name
+from .grid import CROSSED, DATA, DEAR, SIZED, name
 from .results import ACCURACY, Results, Run
 
 ALL = "all data sets"
@@ -102,17 +102,22 @@ def effects(grid: Grid) -> list[Effect]:
 def _everywhere(
     grid: Grid, keys: Sequence[str], question: str, cell: str, batch_size: int, a: str, b: str
 ) -> Iterator[Effect]:
-    each = []
+    each: dict[str, Evidence] = {}
     for key in keys:
         results = grid[key]
-        if a not in results.arms or b not in results.arms:
-            continue
-        values = [area_gain(x, y) for x, y in results.paired(a, b)]
-        if values:
-            each.append(mean(values))
-            yield Effect(question, cell, results.plan.arms[0].setting.dataset, batch_size, each[-1])
+        if a in results.arms and b in results.arms and (pairs := results.paired(a, b)):
+            each[results.arms[a].setting.dataset] = mean([area_gain(x, y) for x, y in pairs])
+    for dataset, evidence in enough(each).items():
+        yield Effect(question, cell, dataset, batch_size, evidence)
     if each:
-        yield Effect(question, cell, ALL, batch_size, mean([e.number for e in each]))
+        total = mean([evidence.number for evidence in enough(each).values()])
+        yield Effect(question, cell, ALL, batch_size, total)
+
+
+def enough(each: dict[str, Evidence]) -> dict[str, Evidence]:
+    """Data sets with `ENOUGH` seeds, or as many as any has: one that is half run is left out."""
+    least = min(ENOUGH, max((evidence.n_seeds for evidence in each.values()), default=0))
+    return {name: evidence for name, evidence in each.items() if evidence.n_seeds >= least}
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,7 @@ def _choice(grid: Grid, arm: str) -> Choice:
             paid = pairs[0][0].n_dev if dev_labels(arm) else 0
             gains[data.name] = mean([equal_totals(a, b, paid) for a, b in pairs])
             saved[data.name] = mean([sooner(a, b, paid) for a, b in pairs])
+    gains, saved = enough(gains), enough(saved)
     sure = {name: Effect("", arm, name, 10, gain).sign for name, gain in gains.items()}
     return Choice(
         arm,
@@ -228,14 +234,3 @@ def _choice(grid: Grid, arm: str) -> Choice:
         tuple(name for name, sign in sure.items() if sign < 0),
         tuple(gains),
     )
-
-
-def by_dataset(grid: Grid, arm: str) -> list[tuple[Data, Evidence]]:
-    """The gain over margin at equal totals of labels on each data set that has the arm."""
-    found = []
-    for data in DATA:
-        results = grid[data.name]
-        if arm in results.arms and (pairs := results.paired(arm, MARGIN)):
-            paid = pairs[0][0].n_dev if dev_labels(arm) else 0
-            found.append((data, mean([equal_totals(a, b, paid) for a, b in pairs])))
-    return found
