@@ -10,7 +10,7 @@ from pathlib import Path
 
 from goralx.app.cli import main
 
-SHORT = ("dataset=iris", "n_queries=20", "tracker=csv", "progress=false")
+SHORT = ("dataset=iris", "n_queries=20", "tracker=csv", "progress=false", "report=false")
 """A run of three rounds that nobody is told of."""
 
 

@@ -12,6 +12,7 @@ from goralx import escaping
 from goralx.discovery import registry
 from goralx.errors import BadInput
 
+from . import comparing
 from .shared import FINISHED, REFUSED, Parser, quoted, short, threads
 
 
@@ -205,5 +206,7 @@ COMMANDS = {
     "sync": _sync,
     "explain": _explain,
     "label": _label,
+    "report": comparing.report,
+    "lint": comparing.lint,
     "reproduce": _reproduce,
 }

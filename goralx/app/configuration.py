@@ -103,6 +103,7 @@ class Settings:
     precision: str = MISSING
     threads: int = MISSING
     progress: bool = MISSING
+    report: bool = MISSING
 
 
 def config_folder() -> Path:

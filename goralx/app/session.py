@@ -28,6 +28,7 @@ from goralx import escaping
 from goralx.errors import BadInput
 from goralx.records import in_use, read_summary
 
+from .comparing import after_sweep
 from .existing import Plan, found_in, plan, refusal
 from .objective import objective
 from .reporting import in_a_line, report
@@ -229,6 +230,8 @@ class Session:
             say(f"goes on with the same command, or: goralx resume {short(self.folder)}")
         for ending, status in (("failed", FAILED), ("interrupted", FAILED), ("refused", REFUSED)):
             self.status = max(self.status, status if counts[ending] else FINISHED)
+        if not (self.dry or counts["interrupted"]) and counts["done"] + counts["resumed"]:
+            after_sweep(self.folder)
         return self.status
 
     def _tidy(self) -> None:

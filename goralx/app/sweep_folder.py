@@ -29,7 +29,8 @@ from goralx.records import write_json
 
 FORMAT = 1
 INDIFFERENT = re.compile(
-    r"[+~]*(on_existing|progress|threads|hydra/launcher|hydra\.(launcher|sweep|verbose|callbacks))\b"
+    r"[+~]*(on_existing|progress|report|threads|hydra/launcher|"
+    r"hydra\.(launcher|sweep|verbose|callbacks))\b"
 )
 """Options that say how jobs are run, not which."""
 STOP = "stop"

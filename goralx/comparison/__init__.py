@@ -5,21 +5,40 @@ of one seed on one instance; what used the truth is never ranked. Reports and re
 """
 
 from .arms import FIELDS, Arm, Arms, group
+from .censored import SHARES, Needed, Savings, all_needed, needed, savings
 from .curves import Curve, mean_curve, mean_interval, stacked
+from .diagnostics import (
+    Cost,
+    Divergence,
+    Kept,
+    Trust,
+    costs,
+    divergences,
+    predictions,
+    trust,
+)
+from .doubts import CHECKS, LEVELS, Finding, lint
 from .learning_curve import aulc, labels_needed, target
-from .needed import SHARES, Needed, Savings, all_needed, needed, savings
 from .paired import Comparison, compare, compare_all, holm, numbers, rank_biserial, signed_rank_p
 from .ranks import Ranks, Tally, mean_of, rank, tally
-from .runs import AULC, LeftOut, Protocol, RecordedRun, gather, read_run
+from .runs import AULC, STILL_GOING, LeftOut, Protocol, RecordedRun, gather, read_run
+from .sentences import interval, name_of, of_comparison, of_divergence, of_savings, p_value
 
 __all__ = [
     "AULC",
+    "CHECKS",
     "FIELDS",
+    "LEVELS",
     "SHARES",
+    "STILL_GOING",
     "Arm",
     "Arms",
     "Comparison",
+    "Cost",
     "Curve",
+    "Divergence",
+    "Finding",
+    "Kept",
     "LeftOut",
     "Needed",
     "Protocol",
@@ -27,19 +46,30 @@ __all__ = [
     "RecordedRun",
     "Savings",
     "Tally",
+    "Trust",
     "all_needed",
     "aulc",
     "compare",
     "compare_all",
+    "costs",
+    "divergences",
     "gather",
     "group",
     "holm",
+    "interval",
     "labels_needed",
+    "lint",
     "mean_curve",
     "mean_interval",
     "mean_of",
+    "name_of",
     "needed",
     "numbers",
+    "of_comparison",
+    "of_divergence",
+    "of_savings",
+    "p_value",
+    "predictions",
     "rank",
     "rank_biserial",
     "read_run",
@@ -48,4 +78,5 @@ __all__ = [
     "stacked",
     "tally",
     "target",
+    "trust",
 ]

@@ -22,7 +22,7 @@ FIELDS = ("strategy", "goal", "operator", "utility", "batch")
 GOAL_FIELDS = frozenset(("goal", "operator", "utility", "batch", "stop", "dev"))
 """What a strategy that asks no goal does not depend on."""
 
-HOW = "audit ceiling engine figures guard job metrics monitors precision progress record report"
+HOW = "audit ceiling engine figures guard job metrics monitors objective on_existing precision"
 INDIFFERENT = frozenset((*HOW.split(), *["approximation", "dataset", "seed", "threads", "tracker"]))
 """Options of a run that make no arm of it: the data set has its own place, the rest is how."""
 

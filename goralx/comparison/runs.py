@@ -22,6 +22,7 @@ LOWER_IS_BETTER = frozenset(("log_loss", "brier", "ece"))
 """Of metrics in records that do not say so themselves."""
 
 AULC = "aulc"
+STILL_GOING = "still going"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ class RecordedRun:
     def metrics(self) -> tuple[str, ...]:
         """Names of what is measured on the test set; the first is what comparisons speak of."""
         measured = [c.removeprefix("test/") for c in self.rounds if c.startswith("test/")]
-        chosen = [m for m in self.config.get("metrics") or () if m in measured]
+        first = self.summary.get("metric")
+        chosen = [m for m in (first, *(self.config.get("metrics") or ())) if m in measured]
         return tuple(dict.fromkeys([*chosen, *measured]))
 
     @property
@@ -181,7 +183,7 @@ def _not_compared(run: RecordedRun) -> tuple[str, str] | None:
         return None
     again = f"goralx resume {run.directory}"
     if status == "running" and in_use(run.directory):
-        return "still going", "report again when it has ended"
+        return STILL_GOING, "report again when it has ended"
     if status == "running":
         return "cut short by a hard kill", again
     cause = str(run.summary.get("error") or "")

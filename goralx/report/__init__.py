@@ -1,9 +1,11 @@
-"""What finished runs say: pictures.
+"""What finished runs say: the pictures of each, and one page that compares them.
 
-In come records; out go figures in their directory. The look that all pictures share is here too.
+In come records and comparisons; out go figures, tables and pages. The look that all pictures share
+is here too.
 """
 
 from .figures import draw, draw_pool
+from .folder import Report, write
 from .fonts import caption
 from .style import (
     BLUE,
@@ -27,6 +29,7 @@ __all__ = [
     "INK",
     "MUTED",
     "ORANGE",
+    "Report",
     "Undrawn",
     "caption",
     "draw",
@@ -36,4 +39,5 @@ __all__ = [
     "paint",
     "plain",
     "save",
+    "write",
 ]

@@ -71,13 +71,13 @@ def paint(path: Path, draw: Callable[[], Figure]) -> None:
         )
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, metadata: dict[str, Any] | None = None) -> None:
     """Save a picture as ``path``, in a folder that is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     use_fonts(figure)
     partial = path.with_name(f"{path.name}.part")
     try:
-        figure.savefig(partial, format=path.suffix[1:], facecolor="white")
+        figure.savefig(partial, format=path.suffix[1:], facecolor="white", metadata=metadata)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -5,10 +5,11 @@ goes on.
 """
 
 from .closing import tracked_lines
+from .fetching import fetch_records
 from .guarded import Guarded
 from .ledger import how_far
 from .mlflow import MlflowTracker, StoreUnusable, Synced, absolute_store, records_below, serve, sync
-from .progress import Progress, plain_warnings, progress_bar
+from .progress import Progress, plain_warnings, progress_bar, steps_bar
 from .signals import terminable
 
 __all__ = [
@@ -18,11 +19,13 @@ __all__ = [
     "StoreUnusable",
     "Synced",
     "absolute_store",
+    "fetch_records",
     "how_far",
     "plain_warnings",
     "progress_bar",
     "records_below",
     "serve",
+    "steps_bar",
     "sync",
     "terminable",
     "tracked_lines",

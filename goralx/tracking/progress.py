@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +44,23 @@ def progress_bar(
         dynamic_ncols=True, file=sys.stderr,
     ) as bar:  # fmt: skip
         yield Progress(bar, metric, goal)
+
+
+@contextmanager
+def steps_bar(name: str, shown: bool = True) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr of steps that are told: (done, in all, what comes next)."""
+    from tqdm import tqdm
+
+    pace = 0.1 if sys.stderr.isatty() else 10.0
+    with tqdm(desc=name, disable=not shown, mininterval=pace, dynamic_ncols=True, file=sys.stderr,
+              unit=" steps", leave=False) as bar:  # fmt: skip
+
+        def told(done: int, total: int, what: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(for_terminal(what), refresh=False)
+            bar.update(done - bar.n)
+
+        yield told
 
 
 def say(line: str) -> None:

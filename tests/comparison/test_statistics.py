@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from goralx import comparison
 from goralx.comparison import gather, group
+from goralx.comparison.censored import Reached, logrank_p
 from goralx.comparison.curves import RESAMPLES, mean_interval
-from goralx.comparison.needed import Reached, logrank_p
 from goralx.comparison.paired import holm, rank_biserial, signed_rank_p, smallest_p
 from goralx.comparison.ranks import of_table
 from tests.comparison import made

@@ -57,9 +57,9 @@ class Needed:
 class Savings:
     """Labels that ``arm`` saves against ``baseline``, a mean over paired seeds with its interval.
 
-    A run that never gets there counts with the labels at which the shorter of the two arms ends
-    (the restricted mean): where ``n_censored`` is not 0, what is saved may be more or less than
-    this. ``p`` is the log-rank test of the two survival functions.
+    A run that is not there by ``horizon``, the labels at which the shorter of the two arms ends,
+    counts with these (the restricted mean): in ``n_censored`` pairs one is not, and what is saved
+    may be more or less than this. ``p`` is the log-rank test of the two survival functions.
     """
 
     dataset: str
@@ -68,6 +68,7 @@ class Savings:
     share: float
     n_pairs: int
     n_censored: int
+    horizon: float
     mean: float
     low: float
     high: float
@@ -159,9 +160,11 @@ def _saving(arms: Arms, dataset: str, arm: Arm, baseline: Arm, share: float) -> 
     horizon = min(ends)
     saved = [min(y.labels, horizon) - min(x.labels, horizon) for x, y in pairs]
     mean, low, high = mean_interval(saved)
-    censored = sum(x.censored or y.censored for x, y in pairs)
+    censored = sum(any(r.censored or r.labels > horizon for r in pair) for pair in pairs)
     p = logrank_p([x for x, _ in pairs], [y for _, y in pairs])
-    return Savings(dataset, arm, baseline, share, len(pairs), censored, mean, low, high, p)
+    return Savings(
+        dataset, arm, baseline, share, len(pairs), censored, horizon, mean, low, high, p
+    )  # fmt: skip
 
 
 def logrank_p(x: Sequence[Reached], y: Sequence[Reached]) -> float:
