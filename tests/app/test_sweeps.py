@@ -19,7 +19,14 @@ from goralx.discovery import registry
 from goralx.errors import BadInput, UnknownName
 from tests.program import call, runs
 
-FEW = ("dataset=iris", "n_queries=10", "tracker=csv", "progress=false", "figures=false")
+FEW = (
+    "dataset=iris",
+    "n_queries=10",
+    "tracker=csv",
+    "progress=false",
+    "figures=false",
+    "report=false",
+)
 SWEEP = ("-m", *FEW, "strategy=random,uncertainty", "seed=0,1")
 
 
