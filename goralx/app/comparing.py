@@ -165,7 +165,9 @@ def _of(path: Path) -> list[Path]:
 
 
 def _below(folder: Path) -> list[Path]:
-    return sorted(path.parent.resolve() for path in folder.rglob("summary.json"))
+    from goralx.tracking import records_below
+
+    return records_below(folder.resolve())
 
 
 def _arms(folders: Iterable[Path], by: str | None) -> Arms:

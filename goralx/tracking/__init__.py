@@ -5,10 +5,18 @@ goes on.
 """
 
 from .closing import tracked_lines
-from .fetching import fetch_records
 from .guarded import Guarded
 from .ledger import how_far
-from .mlflow import MlflowTracker, StoreUnusable, Synced, absolute_store, records_below, serve, sync
+from .mlflow import (
+    MlflowTracker,
+    StoreUnusable,
+    Synced,
+    absolute_store,
+    fetch_records,
+    records_below,
+    serve,
+    sync,
+)
 from .progress import Progress, plain_warnings, progress_bar, steps_bar
 from .signals import terminable
 

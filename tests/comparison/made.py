@@ -25,7 +25,7 @@ def record(
 ):  # fmt: skip
     """Write one record into ``folder``, and return the folder."""
     folder = Path(folder)
-    folder.mkdir(parents=True)
+    (folder / ".hydra").mkdir(parents=True)
     accuracy = curve(seed, name=strategy) if accuracy is None else np.asarray(accuracy)
     n = n_init + batch_size * np.arange(len(accuracy))
     asks = strategy == "goral"

@@ -5,6 +5,7 @@ addressed by id through a client, because the fluent interface keeps a current e
 that parallel jobs fight over.
 """
 
+from .fetching import fetch_records
 from .pages import curves, serve
 from .stores import StoreUnusable, absolute_store, default_uri
 from .syncing import Synced, records_below, sync
@@ -17,6 +18,7 @@ __all__ = [
     "absolute_store",
     "curves",
     "default_uri",
+    "fetch_records",
     "records_below",
     "serve",
     "sync",

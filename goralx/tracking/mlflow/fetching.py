@@ -8,7 +8,8 @@ from typing import Any
 from goralx.errors import BadInput
 from goralx.records import read_summary
 
-from .mlflow import default_uri, import_mlflow, sqlite_file
+from .client import import_mlflow
+from .stores import default_uri, open_store, shown, sqlite_file
 
 FILES = ("summary.json", "rounds.csv", "queries.csv", "instance.npz")
 PAGE = 1000
@@ -25,17 +26,18 @@ def fetch_records(uri: str | None, query: str, into: Path) -> list[Path]:
     database = sqlite_file(store)
     if database is not None and not database.exists():
         raise BadInput(f"no runs at {database} · run something first, or give the store")
-    mlflow = import_mlflow()
-    client = mlflow.MlflowClient(tracking_uri=store)
     try:
+        client = open_store(store)
         runs = _search(client, query)
-    except mlflow.exceptions.MlflowException as error:
+    except import_mlflow().exceptions.MlflowException as error:
         said = " ".join(str(error).split())
-        raise BadInput(f"{store}: {said} · see MLflow's search syntax") from error
+        raise BadInput(f"{shown(store)}: {said} · see MLflow's search syntax") from error
     ours = [run for run in runs if "goralx.fingerprint" in run.data.tags]
     if not ours:
         asked = f" by {query}" if query else ""
-        raise BadInput(f"{store} holds no run of goralx{asked} · goralx ui shows what is there")
+        raise BadInput(
+            f"{shown(store)} holds no run of goralx{asked} · goralx ui shows what is there"
+        )
     return [_own_folder(run) or _copied(client, run, into) for run in ours]
 
 
