@@ -23,7 +23,8 @@ GOAL_FIELDS = frozenset(("goal", "operator", "utility", "batch", "stop", "dev"))
 """What a strategy that asks no goal does not depend on."""
 
 HOW = "audit ceiling engine figures guard job metrics monitors objective on_existing precision"
-INDIFFERENT = frozenset((*HOW.split(), *["approximation", "dataset", "seed", "threads", "tracker"]))
+HOW += " progress record report threads tracker"
+INDIFFERENT = frozenset((*HOW.split(), "approximation", "dataset", "seed"))
 """Options of a run that make no arm of it: the data set has its own place, the rest is how."""
 
 
