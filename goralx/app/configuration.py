@@ -23,6 +23,8 @@ from omegaconf.errors import (
 from goralx.discovery import CHOICES, METRICS, Component, Registry, registry
 from goralx.errors import BadInput, GoralxError, PluginError, as_word, unknown_name
 
+from .renamed import as_now
+
 
 @dataclass
 class DevSet:
@@ -252,7 +254,7 @@ def recorded(directory: Path) -> tuple[dict[str, Any], str | None, Path | None]:
     config, hydra = (cast(DictConfig, OmegaConf.load(file)) for file in files)
     sweep = Path(hydra.hydra.sweep.dir).name if hydra.hydra.mode == "MULTIRUN" else None
     began_in = Path(hydra.hydra.runtime.cwd)
-    return plain(config), sweep, began_in if began_in.is_dir() else None
+    return as_now(plain(config)), sweep, began_in if began_in.is_dir() else None
 
 
 KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}

@@ -14,6 +14,8 @@ from typing import Any
 from goralx.discovery import METRICS, Registry
 from goralx.errors import GoralxError
 
+from .renamed import as_first
+
 TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
 """Groups whose choice is a tag of the run."""
 ASKED = ("goal", "operator", "utility", "batch")
@@ -70,12 +72,13 @@ def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
     scalars = ("batch_size", "n_queries", "seed", "guard", "stop")
     # metrics in their order, which says what the learning curve is of; once there was no choice
     measured = {METRICS: list(config[METRICS].values())} if METRICS in config else {}
-    return {
+    named = {
         **asked,
         **measured,
         **{key: config[key] for key in ("strategy", "model", *scalars)},
         "monitors": sorted({*config["monitors"], goal}),
     }
+    return as_first(named)
 
 
 def _trains_on_dev(config: Mapping[str, Any]) -> bool:
