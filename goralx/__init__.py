@@ -4,83 +4,14 @@ As a library: `query` says what to label next, `utilities` what each sample is w
 For plugins: the base classes below and `hookimpl`. As a program: ``python -m goralx --help``.
 """
 
-from .contracts import (
-    BatchRule,
-    Candidates,
-    CurvedModel,
-    Dataset,
-    DesignGoal,
-    Direction,
-    Engine,
-    FirstOrderEstimator,
-    FittedModel,
-    Goal,
-    LabelOperator,
-    Local,
-    LogitGoal,
-    Metric,
-    Model,
-    Portable,
-    PredictionGoal,
-    Query,
-    Reference,
-    Round,
-    RunInfo,
-    Scores,
-    Selection,
-    Strategy,
-    TrackedRun,
-    Tracker,
-    Utilities,
-    UtilityEstimator,
-    hookimpl,
-    top_b,
-)
-from .core import (
-    Expansion,
-    Solution,
-)
-from .data import (
-    Array,
-    Features,
-    Instance,
-    Labelled,
-    Labels,
-    Matrix,
-    Rows,
-    Split,
-    View,
-    check_split,
-    make_instance,
-)
-from .discovery import (
-    build,
-)
-from .errors import (
-    BadInput,
-    GoralxError,
-    Incompatible,
-    PluginError,
-    RunFailed,
-    UnknownName,
-)
-from .explanation import (
-    Explanation,
-)
-from .learning import (
-    Experiment,
-    Stop,
-)
-from .library import (
-    Session,
-    Suggestion,
-    explain,
-    query,
-    utilities,
-)
-from .scoring import (
-    GoalOrientedUtility,
-)
+# ruff: noqa: F403, F405
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .public import *
 
 __version__ = "0.1.0"
 
@@ -145,3 +76,24 @@ __all__ = [
     "top_b",
     "utilities",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names and packages, fetched when first asked for: a Tab asks for none."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    try:
+        if name in __all__:
+            value = getattr(importlib.import_module(".public", __name__), name)
+        else:
+            value = importlib.import_module(f".{name}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

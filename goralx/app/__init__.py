@@ -4,8 +4,23 @@ In comes what a person types; out come runs, prepared from a composed configurat
 to their end, and an exit status. Nobody asks but the console script.
 """
 
-from .cli import main
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from .completion import answered
 
 __all__ = [
     "main",
 ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line, given without the program's name; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if answered(words):
+        return 0
+    from .cli import main
+
+    return main(words)

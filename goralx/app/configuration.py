@@ -220,6 +220,22 @@ def names(group: str) -> list[str]:
     return sorted({*files, *registered})
 
 
+def listed() -> dict[str, Any]:
+    """Every group with its names and their options, what is chosen by default, other options."""
+    found, file = registry(), config_folder() / "config.yaml"
+    config = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(file)))
+    groups: dict[str, dict[str, list[str]]] = {}
+    for group in (*CHOICES, METRICS, "experiment"):
+        parts = {name: found.components.get((group, name)) for name in names(group)}
+        groups[group] = {name: list(c.options) if c else [] for name, c in parts.items()}
+    entries = [entry for entry in config.pop("defaults") if isinstance(entry, dict)]
+    chosen = {k: v for entry in entries for k, v in entry.items() if isinstance(v, str)}
+    config.pop("hydra", None)
+    nested = {k: [f"{k}.{o}" for o in v] for k, v in config.items() if isinstance(v, dict)}
+    options = [option for key in config for option in nested.get(key, [key])]
+    return {"groups": groups, "chosen": chosen, "options": options}
+
+
 def experiments() -> dict[str, Path]:
     """The presets of conf/experiment by name."""
     return {path.stem: path for path in sorted((config_folder() / "experiment").glob("*.yaml"))}

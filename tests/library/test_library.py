@@ -396,7 +396,9 @@ def test_what_a_strategy_selects_is_looked_at(data):
         def select(self, query):
             return goralx.Selection(np.array([40, 40]))
 
-    with pytest.raises(goralx.PluginError, match=r"strategy Careless .*chose \[40 40\]; .* 0\.\.39"):
+    with pytest.raises(
+        goralx.PluginError, match=r"strategy Careless .*chose \[40 40\]; .* 0\.\.39"
+    ):
         goralx.query(X, y, pool, batch_size=2, strategy=Careless())
 
 
