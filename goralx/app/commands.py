@@ -199,12 +199,20 @@ def _label(words: list[str]) -> int:
     return label(words)
 
 
+def _verify(words: list[str]) -> int:
+    """``goralx verify RUN_DIR | SWEEP_DIR``: is it what was written, and do the data say so?"""
+    from .verifying import verify
+
+    return verify(words)
+
+
 COMMANDS = {
     "plugins": _plugins,
     "ui": _ui,
     "resume": _resume,
     "sync": _sync,
     "explain": _explain,
+    "verify": _verify,
     "label": _label,
     "report": comparing.report,
     "lint": comparing.lint,

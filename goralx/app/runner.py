@@ -234,9 +234,9 @@ def _follow(
         record.consolidate()
         bar.note("fitting the whole pool")
         _, queried = read_queries(record.directory)
-        results = _results(curve, queried, experiment, full_pool(experiment))
-        results["seconds"]["total"] = clock()
-        summary = {"status": "finished", **results, "results": record.results(), **identity}
+        numbers = results(curve, queried, experiment, full_pool(experiment))
+        numbers["seconds"]["total"] = clock()
+        summary = {"status": "finished", **numbers, "results": record.results(), **identity}
         summary = record.write_summary(summary)
     except BaseException as error:
         status: Literal["failed", "killed"] = "failed" if isinstance(error, Exception) else "killed"
@@ -257,7 +257,7 @@ def _follow(
     return summary
 
 
-def _results(
+def results(
     rounds: Mapping[str, Array],
     queried: Rows,
     experiment: Experiment,

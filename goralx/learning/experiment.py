@@ -38,7 +38,7 @@ from goralx.contracts import (
     named,
     numbers,
 )
-from goralx.data import Instance, Labelled, streams
+from goralx.data import Instance, Labelled, Rows, streams
 from goralx.errors import BadInput, Incompatible, PluginError, in_words
 from goralx.scoring import (
     GoalOrientedUtility,
@@ -284,6 +284,20 @@ class Experiment:
         """Each metric on the test set."""
         instance = self.instance
         return measured(self.metrics, model, instance.subset(instance.test), instance.classes)
+
+    @in_words("the fit to the samples of a round")
+    def measured_on(self, rows: Rows) -> dict[str, float]:
+        """Metrics and goals of the model fit anew to these rows, init first, by a round's names."""
+        instance, n_init = self.instance, len(self.instance.init)
+        model = self._fit(instance.labelled(rows[:n_init]), None)
+        if len(rows) > n_init:
+            model = self._fit(instance.labelled(rows), model)
+        pool = self._pool(model)
+        goals = {name: goal_value(g, pool, self.dev) for name, g in self.monitors.items()}
+        return {
+            **{f"test/{name}": value for name, value in self._tested(model).items()},
+            **{f"goal/{name}": value for name, value in goals.items()},
+        }
 
     def _select(
         self, state: State, candidates: Candidates, b: int, oracle: Oracle

@@ -6,7 +6,7 @@ source of truth: trackers, figures and explanations read it and never the other 
 
 from .formats import FORMAT
 from .inspection import Damage, Inspection, check_whole, inspect
-from .provenance import check_origin, content, fingerprint, inputs, mixed, versions
+from .provenance import check_origin, content, differences, fingerprint, inputs, mixed, versions
 from .reading import in_use, read_info, read_queries, read_rounds, read_summary
 from .record import Record
 from .storage import (
@@ -28,6 +28,7 @@ __all__ = [
     "check_origin",
     "check_whole",
     "content",
+    "differences",
     "fingerprint",
     "in_use",
     "inputs",
