@@ -93,6 +93,10 @@ class Instance:
         """Whether features are read from a file, block by block, and can be sent as its path."""
         return as_matrix(self.X).on_disk
 
+    def check_unchanged(self) -> None:
+        """Raise `BadInput` where features lie in a file that has changed since it was opened."""
+        as_matrix(self.X).check_unchanged()
+
     @cached_property
     def pool_X(self) -> Features:
         """Features of the initial pool (M, d): the set U that the goals are measured on."""

@@ -48,6 +48,9 @@ class Matrix(Protocol):
     def centred(self) -> bool:
         """Whether standardising takes away the means of its features, or only scales them."""
 
+    def check_unchanged(self) -> None:
+        """Raise `BadInput` where a file that it lies in has changed meanwhile."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Any) -> NDArray[np.floating]: ...

@@ -30,6 +30,9 @@ class InMemory:
     def on_disk(self) -> bool:
         return False
 
+    def check_unchanged(self) -> None:
+        """Nothing that is in memory changes."""
+
     def part(self, index: slice | Rows) -> NDArray[np.floating]:
         return self.X[index]
 

@@ -62,6 +62,9 @@ class Sparse:
     def on_disk(self) -> bool:
         return False
 
+    def check_unchanged(self) -> None:
+        """Nothing that is in memory changes."""
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -24,17 +24,35 @@ class View:
     there; only `part` gives another view. Nothing else is held in memory, and only the path and
     ranges of rows are pickled. What is read is ``(x - shift) / scale`` where these are given.
     Whoever needs the whole of it may ask for ``np.asarray(view)``, and pays for that.
+
+    ``stamp`` is the file's time of change (ns) and size when the first view of it was made. It is
+    looked at again before anything is read: a file that was changed since is refused, in words
+    and not as the signal that reading beyond a shorter one's end would be.
     """
 
     path: Path
     rows: Rows | None = None
     shift: NDArray[np.float64] | None = None
     scale: NDArray[np.float64] | None = None
+    stamp: tuple[int, int] | None = None
 
-    @cached_property
+    def __post_init__(self) -> None:
+        if self.stamp is None:
+            object.__setattr__(self, "stamp", _stamp(self.path))
+
+    def check_unchanged(self) -> None:
+        """Raise `BadInput` where the file is not the one that the first view was made of."""
+        if _stamp(self.path) != self.stamp:
+            raise BadInput(
+                f"{self.path} has changed since it was opened · put it back as it was, or begin "
+                "again with what it is now"
+            )
+
+    @property
     def _matrix(self) -> NDArray[np.floating]:
-        stat = self.path.stat()
-        return _mapped(self.path, stat.st_mtime_ns, stat.st_size)
+        self.check_unchanged()
+        assert self.stamp is not None
+        return _mapped(self.path, *self.stamp)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -132,7 +150,7 @@ class View:
             first = self.rows[np.concatenate([[0], ends + 1])] if len(self.rows) else self.rows
             last = self.rows[np.concatenate([ends, [-1]])] if len(self.rows) else self.rows
             ranges = np.stack([first, last + 1])
-        return _from_ranges, (str(self.path), ranges, self.shift, self.scale)
+        return _from_ranges, (str(self.path), ranges, self.shift, self.scale, self.stamp)
 
 
 def map_array(path: Path, option: str) -> NDArray[Any]:
@@ -158,6 +176,15 @@ def map_array(path: Path, option: str) -> NDArray[Any]:
         raise BadInput(f"{option}={path} cannot be read ({said}); save it anew") from error
 
 
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Time of change and size; None where there is no such file (any more)."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
 @lru_cache(maxsize=8)
 def _mapped(path: Path, mtime_ns: int, size: int) -> NDArray[np.floating]:
     """One mapping a file and process, so that its pages are faulted in once."""
@@ -174,9 +201,10 @@ def _from_ranges(
     ranges: Rows | None,
     shift: NDArray[np.float64] | None,
     scale: NDArray[np.float64] | None,
+    stamp: tuple[int, int] | None,
 ) -> View:
     rows = None
     if ranges is not None:
         pieces = [np.arange(first, stop) for first, stop in ranges.T]
         rows = np.concatenate([np.empty(0, dtype=np.int64), *pieces])
-    return View(Path(path), rows, shift, scale)
+    return View(Path(path), rows, shift, scale, stamp)

@@ -144,6 +144,7 @@ class Experiment:
         while not state.done:
             with in_words(f"round {state.index}"):
                 round, state = self._round(state)
+                self.instance.check_unchanged()  # or some of what the round read was another file's
             yield round
 
     def _begin(self) -> State:

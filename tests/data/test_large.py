@@ -1,6 +1,8 @@
 """Pools that stay on disk: the same run as in memory, and Dask's the same again, bit for bit."""
 
 import errno
+import os
+import pickle
 import tracemalloc
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ from goralx.discovery import registry
 from goralx.errors import BadInput, Incompatible
 from goralx.records import inputs
 from goralx.records.storage import read_stacked
+from tests import runs as small
 from tests.problems import blobs, build
 from tests.program import call, launch, runs
 
@@ -350,3 +353,37 @@ def test_the_closing_table_of_a_run_without_a_ceiling():
     }  # fmt: skip
     said = closing_table(summary)
     assert "not fit" in said and "None" not in said
+
+
+@pytest.mark.parametrize("how", ["rewritten", "truncated", "removed", "touched"])
+def test_a_file_that_changes_under_a_run_ends_it_in_words(files, how):
+    path, of = files / "X.npy", registry().build("dataset", "npy", paths(files))
+    rounds = small.experiment(of, n_queries=30).rounds()
+    next(rounds)
+    if how == "rewritten":
+        np.save(path, -np.load(path))
+    elif how == "truncated":
+        os.truncate(path, 1000)
+    elif how == "removed":
+        path.unlink()
+    else:
+        os.utime(path, ns=(0, 0))
+    with pytest.raises(BadInput, match=r"X\.npy has changed since it was opened"):
+        list(rounds)
+    if how in ("rewritten", "touched"):  # begun again, it is what it is now
+        next(small.experiment(of, n_queries=30).rounds())
+
+
+def paths(folder):
+    return {"path": str(folder / "X.npy"), "labels": str(folder / "y.npy")}
+
+
+def test_a_view_knows_its_file_in_another_process_too(tmp_path):
+    path = tmp_path / "X.npy"
+    np.save(path, np.zeros((10, 2)))
+    view = open_matrix(path)
+    sent = pickle.dumps(view.part(slice(2, 5)))
+    assert pickle.loads(sent).stamp == view.stamp
+    np.save(path, np.ones((11, 2)))
+    with pytest.raises(BadInput, match="has changed"):
+        pickle.loads(sent)[:]
