@@ -163,7 +163,8 @@ def test_dev_labels_that_are_trained_on_are_initial_labels(tmp_path):
 def test_closing_table_says_it_in_a_few_lines(finished, tmp_path):
     directory, summary = finished
     text = runner.closing_table(summary)
-    assert text.startswith("run-iris\n") and len(text.splitlines()) == 8
+    assert text.startswith("run-iris\n") and len(text.splitlines()) == 9
+    assert "goal_curves.png, learning_curve.png, utility_distribution.png" in text
     prices = " / ".join(str(n) for n in summary["labels_needed"].values())
     for part in (f"{summary['test']['accuracy']:.4f}", prices, str(directory), "figures"):
         assert part in text
