@@ -13,7 +13,7 @@ from goralx.data import Instance, streams
 from goralx.discovery import CHOICES, METRICS, Registry, own_source, registry, sources
 from goralx.errors import BadInput, Incompatible, PluginError, unknown_name
 from goralx.learning import AUDIT_REFERENCE, Audit, Auditor, Experiment, Stop
-from goralx.records import fingerprint, inputs
+from goralx.records import data_digest, fingerprint, inputs
 from goralx.scoring import GoalOrientedUtility
 
 from . import naming
@@ -88,6 +88,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     data, code = inputs(identity, instance), sources(found, used)
     tags = {
         "goralx.fingerprint": fingerprint(data, code),
+        "goralx.data": data_digest(instance),
         **naming.tags(config, found),
         "goralx.seed": str(seed),
         "goralx.uses_ground_truth": str(experiment.uses_ground_truth).lower(),

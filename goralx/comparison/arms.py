@@ -19,8 +19,11 @@ from .runs import LeftOut, RecordedRun
 FIELDS = ("strategy", "goal", "operator", "utility", "batch")
 """What arms are told apart by unless the caller says otherwise."""
 
-GOAL_FIELDS = frozenset(("goal", "operator", "utility", "batch", "stop", "dev"))
+GOAL_FIELDS = frozenset(("goal", "operator", "utility", "batch", "stop"))
 """What a strategy that asks no goal does not depend on."""
+
+FLAGS = {"dev.use": "train", "dev.remove_from_pool": "True"}
+"""Options of the dev set that count where they have this value, and make an arm of it."""
 
 HOW = "audit ceiling engine figures guard job metrics monitors objective on_existing precision"
 HOW += " progress record report threads tracker"
@@ -210,11 +213,14 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, st
 
 
 def _applies(run: RecordedRun, name: str) -> bool:
-    """Whether an option counts for this run."""
+    """Whether an option counts for this run: a dev set that is only looked at does not."""
     top = name.partition(".")[0]
-    if not run.asks_goal and top in GOAL_FIELDS and not (top == "dev" and name == "dev.use"):
-        return False
-    return top != "dev" or run.protocol.n_dev > 0
+    if top != "dev":
+        return run.asks_goal or top not in GOAL_FIELDS
+    given = run.config.get("dev") or {}
+    if name in FLAGS:
+        return run.protocol.n_dev > 0 and str(given.get(name.partition(".")[2])) == FLAGS[name]
+    return run.dev_labels > 0 or given.get("use") == "train"
 
 
 def _values(run: RecordedRun, by: Sequence[str]) -> tuple[str, ...]:
@@ -233,7 +239,8 @@ def _varying(runs: Sequence[RecordedRun], names: Mapping[Any, str], by: Sequence
     for dataset in dict.fromkeys(names[run.directory] for run in runs):
         options = [_counting(run, by) for run in runs if names[run.directory] == dataset]
         for key in dict.fromkeys(key for one in options for key in one):
-            if len({one.get(key, "") for one in options}) > 1:
+            told = {one[key] for one in options if key in one}
+            if len(told) > 1 or (key in FLAGS and any(key not in one for one in options)):
                 found[key] = None
     return list(found)
 

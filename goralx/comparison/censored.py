@@ -86,7 +86,8 @@ def reached(run: RecordedRun, share: float, *, higher_is_better: bool = True) ->
     values = run.rounds[f"test/{run.metrics[0]}"]
     least = target(full, share, higher_is_better)
     found = labels_needed(run.n_labelled, values, least, higher_is_better)
-    labels = float(run.n_labelled[-1] if found is None else found) + run.dev_labels
+    place = len(run.n_labelled) - 1 if found is None else np.searchsorted(run.n_labelled, found)
+    labels = float(run.total_labels[place])
     return Reached(run.seed, labels, found is None)
 
 
@@ -154,8 +155,7 @@ def _saving(arms: Arms, dataset: str, arm: Arm, baseline: Arm, share: float) -> 
     if not pairs:
         return None
     ends = [
-        min(float(run.n_labelled[-1]) + run.dev_labels for run in arms.of(dataset, one))
-        for one in (arm, baseline)
+        min(float(run.total_labels[-1]) for run in arms.of(dataset, one)) for one in (arm, baseline)
     ]
     horizon = min(ends)
     saved = [min(y.labels, horizon) - min(x.labels, horizon) for x, y in pairs]

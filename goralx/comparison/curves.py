@@ -9,7 +9,7 @@ import numpy as np
 
 from goralx.data import Array
 
-from .runs import RecordedRun
+from .runs import ON_TOP, RecordedRun
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -20,7 +20,8 @@ class Curve:
     """A column of the records, averaged over seeds at each number of labels, (R,) each.
 
     ``low`` and ``high`` bound 95 % of the bootstrap means (percentiles, seeds resampled whole, so
-    that a curve stays a curve); NaN below two seeds. ``n_seeds`` have got that far; where that is
+    that a curve stays a curve); NaN below two seeds. ``on_top`` are dev labels that were asked
+    beside. ``n_seeds`` have got that far; where that is
     not all of them, early stopping has chosen who is left.
     """
 
@@ -29,8 +30,8 @@ class Curve:
     low: Array
     high: Array
     n_seeds: Array
+    on_top: Array
     n_init: float
-    dev_labels: float
 
     @property
     def whole(self) -> Curve:
@@ -43,6 +44,7 @@ class Curve:
             low=self.low[kept],
             high=self.high[kept],
             n_seeds=self.n_seeds[kept],
+            on_top=self.on_top[kept],
         )
 
     @property
@@ -52,7 +54,7 @@ class Curve:
     @property
     def total_labels(self) -> Array:
         """Init, dev and queries: everything somebody was paid for."""
-        return self.n_labelled + self.dev_labels
+        return self.n_labelled + self.on_top
 
 
 def stacked(runs: Sequence[RecordedRun], column: str) -> tuple[Array, Array]:
@@ -85,8 +87,9 @@ def mean_curve(runs: Sequence[RecordedRun], column: str) -> Curve:
         tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
         low[enough], high[enough] = np.nanpercentile(means[:, enough], tails, axis=0)
     n_init = float(np.mean([run.n_init for run in runs])) if runs else 0.0
-    dev = float(np.mean([run.dev_labels for run in runs])) if runs else 0.0
-    return Curve(grid, mean, low, high, n_seeds, n_init, dev)
+    paid, beside = stacked([run for run in runs if column in run.rounds], ON_TOP)
+    on_top = np.nanmean(beside, axis=0)[np.searchsorted(paid, grid)] if len(grid) else grid
+    return Curve(grid, mean, low, high, n_seeds, on_top, n_init)
 
 
 def mean_interval(values: Sequence[float] | Array) -> tuple[float, float, float]:

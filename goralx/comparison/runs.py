@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ LOWER_IS_BETTER = frozenset(("log_loss", "brier", "ece"))
 """Of metrics in records that do not say so themselves."""
 
 AULC = "aulc"
+ON_TOP = "labels/dev_on_top"
+"""The column that `read_run` adds: dev labels beside what is labelled."""
+
 STILL_GOING = "still going"
 
 
@@ -29,8 +32,9 @@ STILL_GOING = "still going"
 class Protocol:
     """What `goralx lint` asks of a run's rows; counts, and where in the pool it asked first.
 
-    ``instance`` names what pairs runs: init, pool (dev included), test, and the data if the record
-    tells; ``data`` is "" where it does not.
+    ``instance`` names what pairs runs: init, pool and test, a dev set back in the pool that it was
+    drawn from, and the data if the record tells; ``data`` is "" where it does not. ``dev_again``
+    (Q,) counts dev samples among the first queries: labels that are not paid for twice.
     """
 
     instance: str
@@ -39,6 +43,7 @@ class Protocol:
     overlaps: Mapping[str, int]
     asked_twice: int
     first_asked: tuple[int, ...]
+    dev_again: Rows
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,20 @@ class RecordedRun:
     def dev_labels(self) -> int:
         """Labels of a dev set that the selection asked: labels like any other."""
         return int(self.summary.get("dev_labels_used") or 0)
+
+    @property
+    def dev_on_top(self) -> Array:
+        """Of these, (R,), how many are beside what is labelled: those queried are counted once."""
+        n = self.rounds.get("n_labelled", np.zeros(0))
+        again = np.append(0, self.protocol.dev_again)
+        asked = np.minimum((n - n[:1]).astype(np.int64), len(again) - 1)
+        on_top: Array = np.maximum(self.dev_labels - again[asked], 0).astype(np.float64)
+        return on_top
+
+    @property
+    def total_labels(self) -> Array:
+        """Init, dev and queries, (R,): everything somebody was paid for."""
+        return self.n_labelled + self.dev_on_top
 
     @property
     def uses_truth(self) -> bool:
@@ -146,6 +165,7 @@ def read_run(directory: Path) -> RecordedRun:
         rounds = read_rounds(directory)
         protocol = _protocol(directory, summary)
         run = RecordedRun(directory, summary, rounds, protocol)
+        run = replace(run, rounds={**rounds, ON_TOP: run.dev_on_top})
         if summary["status"] == "finished" and not (run.metrics and len(run.n_labelled)):
             raise ValueError("rounds.csv has no rounds")
         lengths = {len(column) for column in rounds.values()}
@@ -195,9 +215,9 @@ def _not_compared(run: RecordedRun) -> tuple[str, str] | None:
 def _protocol(directory: Path, summary: Mapping[str, Any]) -> Protocol:
     """Facts on the run's rows; the rows themselves are not kept, pools may be large."""
     if not (directory / "instance.npz").exists() and summary["status"] != "finished":
-        return Protocol("", "", 0, {}, 0, ())
+        return Protocol("", "", 0, {}, 0, (), np.zeros(0, dtype=np.int64))
     if summary["tags"].get("goralx.job", "learn") != "learn":
-        return Protocol("", "", 0, {}, 0, ())
+        return Protocol("", "", 0, {}, 0, (), np.zeros(0, dtype=np.int64))
     with np.load(directory / "instance.npz", allow_pickle=False) as stored:
         part: dict[str, Rows] = {name: stored[name] for name in ("init", "pool", "test", "dev")}
     data = str(summary["tags"].get("goralx.data", ""))
@@ -215,5 +235,5 @@ def _protocol(directory: Path, summary: Mapping[str, Any]) -> Protocol:
     )
     first = tuple(np.flatnonzero(np.isin(part["pool"], queried[rounds == 0])).tolist())
     twice = len(queried) - len(np.unique(queried)) + len(np.intersect1d(queried, part["init"]))
-    n_dev = len(part["dev"])
-    return Protocol(digest.hexdigest(), data, n_dev, overlaps, twice, first)
+    n_dev, again = len(part["dev"]), np.cumsum(np.isin(queried, part["dev"]).astype(np.int64))
+    return Protocol(digest.hexdigest(), data, n_dev, overlaps, twice, first, again)

@@ -6,7 +6,16 @@ source of truth: trackers, figures and explanations read it and never the other 
 
 from .formats import FORMAT
 from .inspection import Damage, Inspection, check_whole, inspect
-from .provenance import check_origin, content, differences, fingerprint, inputs, mixed, versions
+from .provenance import (
+    check_origin,
+    content,
+    data_digest,
+    differences,
+    fingerprint,
+    inputs,
+    mixed,
+    versions,
+)
 from .reading import in_use, read_info, read_queries, read_rounds, read_summary
 from .record import Record
 from .storage import (
@@ -28,6 +37,7 @@ __all__ = [
     "check_origin",
     "check_whole",
     "content",
+    "data_digest",
     "differences",
     "fingerprint",
     "in_use",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from goralx.data import Instance, as_matrix, blocks, shown
+from goralx.data import Instance, as_matrix, blocks, part, shown
 from goralx.errors import BadInput, RunWarning
 
 from .storage import canonical, digest
@@ -33,6 +33,20 @@ def inputs(identity: Mapping[str, Any], instance: Instance) -> str:
     """
     parts = ("X", "y", "init", "pool", "test", "dev")
     return content([identity, instance.classes], {name: getattr(instance, name) for name in parts})
+
+
+SAMPLED = 4096
+"""Rows whose features stand for all in `data_digest`."""
+
+
+def data_digest(instance: Instance) -> str:
+    """SHA-256 (hex) of classes, labels and, of `SAMPLED` rows spread over it, features.
+
+    What is not the same data for two runs of one seed; which rows are asked is not in it.
+    """
+    n = len(instance.y)
+    rows = np.unique(np.linspace(0, n - 1, min(n, SAMPLED)).astype(np.int64))
+    return content([instance.classes], {"X": part(instance.X, rows), "y": instance.y})
 
 
 def content(identity: Iterable[Any], arrays: Mapping[str, Any]) -> str:

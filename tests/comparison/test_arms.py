@@ -163,3 +163,37 @@ def test_fields_and_arms_go_by_names_that_exist(tmp_path):
         arms.find("goral")  # two arms
     with pytest.raises(BadInput, match="no finished run"):
         group([])
+
+
+def test_dev_labels_in_training_pair_with_the_rest_and_are_an_arm(tmp_path):
+    """Their init has the dev set in it, and their pool lacks it."""
+    rows = np.arange(200)
+    plain = {"init": rows[:10], "pool": rows[10:150], "test": rows[150:]}
+    watched = {**plain, "dev": rows[10:20]}
+    trained = {**watched, "init": rows[:20], "pool": rows[20:150]}
+    dev = {"fraction": 0.1, "remove_from_pool": False, "use": "goal"}
+    made.record(tmp_path / "a", 0, instance=plain, config={"dev": dev})
+    made.record(tmp_path / "b", 1, instance=watched, config={"dev": dev})
+    for seed in range(2):
+        made.record(
+            tmp_path / f"t{seed}", seed, instance=trained, n_init=20,
+            config={"dev": {**dev, "use": "train"}},
+        )  # fmt: skip
+    arms = read(tmp_path)
+    assert [arm.label for arm in arms.arms] == ["random", "random dev.use=train"]
+    assert len(arms.pairs("wine", *arms.arms)) == 2
+
+
+def test_dev_labels_that_are_queried_are_paid_for_once(tmp_path):
+    rows = np.arange(200)
+    parts = {"init": rows[:10], "pool": rows[10:150], "test": rows[150:], "dev": rows[10:24]}
+    asked = np.r_[rows[10:15], rows[100:110], rows[15:17], rows[110:120]]  # 5, 0, 0, then 2 of dev
+    made.record(
+        tmp_path / "a", 0, "goral", instance=parts, dev_labels=14, accuracy=[0.5] * 5,
+        queried=asked,
+    )  # fmt: skip
+    (run,) = read(tmp_path).all_runs
+    assert run.n_labelled.tolist() == [10, 15, 20, 25, 30]
+    assert run.total_labels.tolist() == [24, 24, 29, 34, 37]
+    curve = comparison.mean_curve([run], "test/accuracy")
+    assert curve.total_labels.tolist() == [24, 24, 29, 34, 37]
