@@ -2,6 +2,7 @@
 
 from .contracts import (
     BatchRule,
+    Budget,
     Candidates,
     CurvedModel,
     Dataset,
@@ -11,6 +12,8 @@ from .contracts import (
     FirstOrderEstimator,
     FittedModel,
     Goal,
+    Halt,
+    History,
     LabelOperator,
     Local,
     LogitGoal,
@@ -24,6 +27,7 @@ from .contracts import (
     RunInfo,
     Scores,
     Selection,
+    StoppingRule,
     Strategy,
     TrackedRun,
     Tracker,
@@ -65,7 +69,6 @@ from .explanation import (
 )
 from .learning import (
     Experiment,
-    Stop,
 )
 from .library import (
     Session,
@@ -82,6 +85,7 @@ __all__ = [
     "Array",
     "BadInput",
     "BatchRule",
+    "Budget",
     "Candidates",
     "CurvedModel",
     "Dataset",
@@ -97,6 +101,8 @@ __all__ = [
     "Goal",
     "GoalOrientedUtility",
     "GoralxError",
+    "Halt",
+    "History",
     "Incompatible",
     "Instance",
     "LabelOperator",
@@ -121,7 +127,7 @@ __all__ = [
     "Session",
     "Solution",
     "Split",
-    "Stop",
+    "StoppingRule",
     "Strategy",
     "Suggestion",
     "TrackedRun",

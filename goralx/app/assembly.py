@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goralx.approximation import Study, StudyRun, draw
-from goralx.contracts import Goal, Metric, RunInfo, Tracker, asking, drawn, named
+from goralx.contracts import Metric, RunInfo, Tracker, asking, drawn, named
 from goralx.data import Instance, streams
 from goralx.discovery import CHOICES, METRICS, Registry, own_source, registry, sources
 from goralx.errors import BadInput, Incompatible, PluginError, unknown_name
-from goralx.learning import AUDIT_REFERENCE, Audit, Auditor, Experiment, Stop
+from goralx.learning import AUDIT_REFERENCE, Audit, Auditor, Experiment
 from goralx.records import data_digest, fingerprint, inputs
 from goralx.scoring import GoalOrientedUtility
 
@@ -51,7 +51,9 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     strategy = built["strategy"]
     monitors = {goal: found.build("goal", goal) for goal in config["monitors"]}
     monitors = {**monitors, name["goal"]: built["goal"]}
-    instance = _instance(built["dataset"], name["dataset"], config, monitors)
+    on_dev = [f"goal {goal}" for goal, of in monitors.items() if of.reference == "dev"]
+    on_dev += [f"stop={name['stop']}"] if "dev" in built["stop"].needs else []
+    instance = _instance(built["dataset"], name["dataset"], config, on_dev)
     dev = instance.subset(instance.dev) if len(instance.dev) else None
     utility = auditor = exact = None
     if strategy.uses_goal:
@@ -79,7 +81,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
         monitors=dict(sorted(monitors.items())),
         metrics=_metrics(found, config),
         goal=name["goal"],
-        stop=Stop(**config["stop"]),
+        stop=built["stop"],
         **{key: config[key] for key in ("batch_size", "n_queries", "seed", "guard")},
     )
     identity = naming.identity(config, found)
@@ -194,19 +196,18 @@ def _metrics(found: Registry, config: Mapping[str, Any]) -> dict[str, Metric]:
 
 
 def _instance(
-    dataset: Any, name: str, config: Mapping[str, Any], monitors: Mapping[str, Goal]
+    dataset: Any, name: str, config: Mapping[str, Any], on_dev: Sequence[str]
 ) -> Instance:
-    """The instance, with a dev set if a monitored goal is measured on one or it is trained on."""
+    """The instance, with a dev set if anything is measured ``on_dev`` or it is trained on."""
     dev, seed = config["dev"], config["seed"]
     fraction, use = dev["fraction"], dev.get("use", "goal")
     if not 0 < fraction < 1:
         raise BadInput(f"dev.fraction={fraction:g}; allowed: above 0, below 1")
     if use not in DEV_USES:
         raise BadInput(f"dev.use={use}; allowed: {', '.join(DEV_USES)}")
-    asking = [goal for goal, of in monitors.items() if of.reference == "dev"]
-    if asking and use == "train":
+    if on_dev and use == "train":
         raise Incompatible(
-            f"goal {asking[0]} is measured on a dev set, and dev.use=train trains on its labels; "
+            f"{on_dev[0]} is measured on a dev set, and dev.use=train trains on its labels; "
             "use dev.use=goal, or goals of the pool such as ent"
         )
     instance = _drawn(dataset, name, seed)
@@ -214,7 +215,7 @@ def _instance(
         instance = instance.in_single()
     if use == "train":
         return instance.with_dev(fraction, streams(seed, "dev")).trained_on_dev()
-    if not asking:
+    if not on_dev:
         return instance
     remove = dev["remove_from_pool"]
     return instance.with_dev(fraction, streams(seed, "dev"), remove_from_pool=remove)

@@ -36,14 +36,6 @@ class DevSet:
 
 
 @dataclass
-class Stopping:
-    """Early stopping; see `goralx.Stop`."""
-
-    min_gain: float | None = MISSING
-    patience: int = MISSING
-
-
-@dataclass
 class Auditing:
     """Audits of the utilities in use; see `goralx.learning.Audit`."""
 
@@ -87,13 +79,13 @@ class Settings:
     tracker: Any = MISSING
     engine: Any = MISSING
     metrics: Any = MISSING
+    stop: Any = MISSING
     batch_size: int = MISSING
     n_queries: int = MISSING
     seed: int = MISSING
     guard: str = MISSING
     monitors: list[str] = MISSING
     dev: DevSet = field(default_factory=DevSet)
-    stop: Stopping = field(default_factory=Stopping)
     audit: Auditing = field(default_factory=Auditing)
     ceiling: Any = MISSING
     figures: bool = MISSING
@@ -301,6 +293,7 @@ def explain(error: Exception) -> GoralxError:
         first = first.removeprefix(words).strip("'.")
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         *parents, key = first.split("=")[0].lstrip("+~").split(".")
+        group = parents[0] if len(parents) == 1 else ""
         known = list(cause.parent_node) if isinstance(cause.parent_node, DictConfig) else []
         of_metric = parents[:1] == [METRICS]
         if of_metric and "name" not in known:
@@ -310,7 +303,10 @@ def explain(error: Exception) -> GoralxError:
         chosen = f"={cause.parent_node['name']}" if "name" in known else ""
         where = f"option of {'.'.join(parents)}{chosen}:" if parents else "option"
         where = f"option of {METRICS}=[{parents[1]}]:" if of_metric else where
-        return unknown_name(where, key, [k for k in known if k not in ("name", "hydra")])
+        parts = registry().components.items()
+        others = sorted(n for (g, n), part in parts if g == group and key in part.options)
+        hint = f" · {group}={' or '.join(others)} has it" if others else ""
+        return unknown_name(where, key, [k for k in known if k not in ("name", "hydra")], hint)
     problem = _one_line(str(cause.msg).split("\n")[0])
     kind = problem.rpartition(" could not be converted to ")[2]
     if kind in KINDS:

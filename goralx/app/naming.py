@@ -30,9 +30,26 @@ def asks_goal(config: Mapping[str, Any], found: Registry) -> bool:
     return strategy is None or bool(getattr(strategy.cls, "uses_goal", True))
 
 
+def reads_goal(config: Mapping[str, Any], found: Registry) -> bool:
+    """Whether when the run stops depends on the goal."""
+    from .configuration import typed_options
+
+    given = {key: value for key, value in config["stop"].items() if key != "name"}
+    component = found.component("stop", str(config["stop"]["name"]))
+    rule = found.build("stop", component.name, typed_options(component, given))
+    return "goal" in rule.needs
+
+
+def depends_on(config: Mapping[str, Any], found: Registry) -> tuple[str, ...]:
+    """Which of goal, operator, utility and batch rule change the run's course."""
+    if asks_goal(config, found):
+        return ASKED
+    return ("goal",) if reads_goal(config, found) else ()
+
+
 def run_name(config: Mapping[str, Any], found: Registry) -> str:
     """Of everything in it the run's course depends."""
-    asked = ("goal", "operator") if asks_goal(config, found) else ()
+    asked = [g for g in ("goal", "operator") if g in depends_on(config, found)]
     parts = [called(config, group, found) for group in ("dataset", "strategy", *asked)]
     trained_on = ["dev_trained_on"] if _trains_on_dev(config) else []
     return "-".join([*parts, *trained_on, f"s{config['seed']}"])
@@ -54,7 +71,7 @@ def called(config: Mapping[str, Any], group: str, found: Registry) -> str:
 
 def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
     """The choices by which runs are told apart, a dash where a run does not depend on one."""
-    indifferent = () if asks_goal(config, found) else ASKED
+    indifferent = set(ASKED) - set(depends_on(config, found))
     chosen = {
         f"goralx.{group}": INDIFFERENT if group in indifferent else called(config, group, found)
         for group in TAGGED
@@ -65,10 +82,11 @@ def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
 def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
     """What determines the result, besides the instance (whose dev set says what ``dev`` was)."""
     goal = config["goal"]["name"]
+    asked = {group: config[group] for group in depends_on(config, found)}
     if asks_goal(config, found):
-        asked = {key: config[key] for key in (*ASKED, "audit")}
-    else:
-        asked = {} if _is_default(config["goal"], found) else {"goal": config["goal"]}
+        asked["audit"] = config["audit"]
+    elif not _is_default(config["goal"], found):
+        asked["goal"] = config["goal"]
     scalars = ("batch_size", "n_queries", "seed", "guard", "stop")
     # metrics in their order, which says what the learning curve is of; once there was no choice
     measured = {METRICS: list(config[METRICS].values())} if METRICS in config else {}

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from goralx.discovery import CHOICES, METRICS, registry
-from goralx.errors import BadInput, unknown_name
+from goralx.errors import BadInput, GoralxError, unknown_name
 
 from .reporting import report
 from .shared import FINISHED, Parser, quoted, say
@@ -72,7 +72,7 @@ def run_hydra(words: list[str], commands: Iterable[str] = ()) -> int:
     argv = ["goralx", *flags, *overrides, placed]  # Hydra wants its flags first
     with _process(argv, HYDRA_FULL_ERROR="1"):
         try:
-            with terminable(session.end_others), Announcer(session):
+            with terminable(session.end_others, at_once=True), Announcer(session):
                 _launch(lambda: program(session.job)(), session)
         finally:
             status = session.close()
@@ -127,11 +127,18 @@ def _check_word(word: str, commands: Iterable[str]) -> None:
         raise BadInput(f"{word} leaves the run without {group} · available: {known}")
 
 
-def _name(*, _root_: Mapping[str, Any]) -> str:
+def _name(*, _root_: Any) -> str:
     """What a run is called, for its folder."""
+    from omegaconf import OmegaConf
+
     from .naming import run_name
 
-    return run_name(_root_, registry())
+    asked = ("dataset", "strategy", "goal", "operator", "stop", "dev")
+    config: dict[str, Any] = {g: OmegaConf.to_container(_root_[g], resolve=True) for g in asked}
+    try:
+        return run_name({**config, "seed": _root_["seed"]}, registry())
+    except GoralxError:  # the run is refused in a moment, for what is wrong with it
+        return "refused"
 
 
 def _groups() -> str:

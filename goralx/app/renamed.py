@@ -15,15 +15,27 @@ RENAMED = {
 }
 """By group and component: what it was called first, and what it is called now."""
 
+THRESHOLD = "utility_threshold"
+"""The stopping rule that was the only one."""
+
 
 def as_now(config: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded configuration in the names of now."""
-    return _renamed(config, lambda first, now: {first: now})
+    renamed, stop = _renamed(config, lambda first, now: {first: now}), config.get("stop", {})
+    if "min_gain" in stop and "name" not in stop:  # before there were rules
+        rule = {"name": "budget"} if stop["min_gain"] is None else {"name": THRESHOLD, **stop}
+        renamed["stop"] = rule
+    return renamed
 
 
 def as_first(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration, or a part of one, in the names that options had first."""
-    return _renamed(config, lambda first, now: {now: first})
+    renamed, stop = _renamed(config, lambda first, now: {now: first}), config.get("stop", {})
+    if stop.get("name") == "budget":
+        renamed["stop"] = {"min_gain": None, "patience": 3}
+    elif stop.get("name") == THRESHOLD:
+        renamed["stop"] = {key: stop[key] for key in ("min_gain", "patience")}
+    return renamed
 
 
 def _renamed(config: Mapping[str, Any], way: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -22,10 +22,10 @@ import numpy as np
 
 from goralx import report
 from goralx.comparison import SHARES, aulc, labels_needed, target
-from goralx.contracts import Checkpoint, Round, RunInfo, Tracker
+from goralx.contracts import Checkpoint, History, Round, RunInfo, Tracker
 from goralx.data import Array, Features, Rows
 from goralx.errors import RunWarning
-from goralx.learning import Experiment
+from goralx.learning import Experiment, readable
 from goralx.records import (
     Inspection,
     Record,
@@ -37,6 +37,7 @@ from goralx.records import (
 )
 from goralx.tracking import (
     Guarded,
+    Interruptions,
     Progress,
     plain_warnings,
     progress_bar,
@@ -70,15 +71,15 @@ def run(
     """
     record, clock = Record(info.directory, experiment.instance, all_utilities), _clock()
     record.check_free()
-    with _session(experiment, info, 0, progress) as bar:
-        rows = _rows(experiment.rounds(), observe, clock)
+    with _session(experiment, info, 0, progress) as (bar, asked):
+        rows = _rows(experiment.rounds(clock=clock), observe, clock)
         first = next(rows)
         with record.hold():
             identity = _identity(experiment, info)
             record.create(hydra_files, {"status": "running", **identity})
             rows = chain([first], rows)
             tracked = Guarded(tracker, info)
-            return _follow(experiment, record, rows, tracked, bar, clock, identity, figures)
+            return _follow(experiment, record, rows, tracked, bar, asked, clock, identity, figures)
 
 
 def resume(
@@ -123,10 +124,11 @@ def resume(
             record.resumed_with(identity)
         record.begin({"status": "running", **identity})
         done = 0 if checkpoint is None else len(checkpoint.rows) - len(experiment.instance.init)
-        clock = _clock(float(read_rounds(info.directory).get("seconds/total", np.zeros(1))[-1]))
-        with _session(experiment, info, done, progress) as bar:
-            rows = _rows(experiment.rounds(checkpoint), observe, clock)
-            return _follow(experiment, record, rows, tracked, bar, clock, identity, figures)
+        past = read_rounds(info.directory)
+        clock = _clock(float(past.get("seconds/total", np.zeros(1))[-1]))
+        with _session(experiment, info, done, progress) as (bar, asked):
+            rows = _rows(experiment.rounds(checkpoint, past, clock), observe, clock)
+            return _follow(experiment, record, rows, tracked, bar, asked, clock, identity, figures)
 
 
 def _say_damage(found: Inspection, checkpoint: Checkpoint | None) -> None:
@@ -165,6 +167,10 @@ def closing_table(summary: Mapping[str, Any]) -> str:
     pictures = sorted(Path(summary["directory"], "figures").glob("*.png"))
     if pictures:
         lines.insert(-1, ("pictures", ", ".join(path.name for path in pictures), ""))
+    stopped = summary.get("stopped")  # records from before there were rules have none
+    if stopped and summary["n_queries"] < summary["config"].get("n_queries", 0):
+        censored = "censored: what was not reached might have been" if stopped["censored"] else ""
+        lines.insert(4, ("stopped", stopped["why"], censored))
     if summary["uses_ground_truth"]:
         lines.insert(4, ("ground truth", "used", "an upper bound, not a practical strategy"))
     left, middle = (max(len(line[i]) for line in lines if line[2]) for i in (0, 1))
@@ -193,11 +199,13 @@ def _clock(elapsed: float = 0.0) -> Clock:
 
 
 @contextmanager
-def _session(experiment: Experiment, info: RunInfo, done: int, shown: bool) -> Iterator[Progress]:
+def _session(
+    experiment: Experiment, info: RunInfo, done: int, shown: bool
+) -> Iterator[tuple[Progress, Interruptions]]:
     shows = report.in_words(experiment.metric), experiment.goal
     bar = progress_bar(info.name, *shows, experiment.budget, done, shown)
-    with terminable(), plain_warnings(), bar as shown_bar:
-        yield shown_bar
+    with terminable() as asked, plain_warnings(), bar as shown_bar:
+        yield shown_bar, asked
 
 
 def _rows(
@@ -216,6 +224,7 @@ def _follow(
     rows: Iterable[tuple[Round, Mapping[str, float]]],
     tracked: Guarded,
     bar: Progress,
+    asked: Interruptions,
     clock: Clock,
     identity: Mapping[str, Any],
     figures: bool,
@@ -223,37 +232,44 @@ def _follow(
     """Record, track and show every round; put down how it ended, whatever ends it."""
     n_init, goal = len(experiment.instance.init), f"goal/{experiment.goal}"
     metric = f"test/{experiment.metric}"
-    try:
-        bar.note("opening the tracking store")
-        tracked.start()
-        for round, row in rows:
-            record.append(round, row)
-            tracked.log_round(dict(row))
-            bar.show(round.n_labelled - n_init, row[metric], row[goal])
-        curve = read_rounds(record.directory)
-        record.consolidate()
-        bar.note("fitting the whole pool")
-        _, queried = read_queries(record.directory)
-        numbers = results(curve, queried, experiment, full_pool(experiment))
-        numbers["seconds"]["total"] = clock()
-        summary = {"status": "finished", **numbers, "results": record.results(), **identity}
-        summary = record.write_summary(summary)
-    except BaseException as error:
-        status: Literal["failed", "killed"] = "failed" if isinstance(error, Exception) else "killed"
-        cause = " ".join(f"{type(error).__name__}: {error}".split())
-        broken = {"status": status, "error": cause, "seconds": {"total": clock()}, **identity}
+    with ExitStack() as finishing:
         try:
-            record.write_summary(broken)
+            bar.note("opening the tracking store")
+            tracked.start()
+            for round, row in rows:
+                record.append(round, row)
+                tracked.log_round(dict(row))
+                bar.show(round.n_labelled - n_init, row[metric], row[goal])
+                if not round.last:
+                    asked.between_rounds()
+            curve = read_rounds(record.directory)
+            record.consolidate()
+            bar.note("fitting the whole pool")
+            _, queried = read_queries(record.directory)
+            numbers = results(curve, queried, experiment, full_pool(experiment))
+            numbers |= _ending(experiment, curve)
+            numbers["seconds"]["total"] = clock()
+            summary = {"status": "finished", **numbers, "results": record.results(), **identity}
+            finishing.enter_context(asked.held())  # from here on it is finished, whatever comes
+            summary = record.write_summary(summary)
+        except BaseException as error:
+            status: Literal["failed", "killed"]
+            status = "failed" if isinstance(error, Exception) else "killed"
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            broken = {"status": status, "error": cause, "seconds": {"total": clock()}, **identity}
+            with asked.held():
+                try:
+                    record.write_summary(broken)
+                finally:
+                    tracked.finish(status, broken)
+            raise
+        try:
+            if figures:
+                bar.note("drawing")
+                _draw(experiment, record, summary)
+            bar.show(summary["n_queries"], float(curve[metric][-1]), float(curve[goal][-1]))
         finally:
-            tracked.finish(status, broken)
-        raise
-    try:
-        if figures:
-            bar.note("drawing")
-            _draw(experiment, record, summary)
-        bar.show(summary["n_queries"], float(curve[metric][-1]), float(curve[goal][-1]))
-    finally:
-        tracked.finish("finished", summary)
+            tracked.finish("finished", summary)
     return summary
 
 
@@ -289,14 +305,22 @@ def results(
     }
 
 
+def _ending(experiment: Experiment, rounds: Mapping[str, Array]) -> dict[str, Any]:
+    """Why the run ended where it did."""
+    halt = experiment.halted(History(readable(rounds), experiment.goal))
+    assert halt is not None
+    return {"stopped": {"why": halt.why, "censored": halt.censored}}
+
+
 def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
     """What ``summary.json`` says of a run however it ends.
 
     Labels in all are those of init (with ``dev_labels_in_init``) and queries, and on top
-    ``dev_labels_used``, where the goal asked for them, less ``dev_labels_queried``, counted twice.
+    ``dev_labels_used``, where the goal or the stopping rule asked for them, less
+    ``dev_labels_queried``, counted twice.
     """
     instance, utility = experiment.instance, experiment.utility
-    asks_dev = (
+    asks_dev = "dev" in experiment.stop.needs or (
         experiment.strategy.uses_goal and utility is not None and utility.goal.reference == "dev"
     )
     return {

@@ -27,6 +27,7 @@ from hydra.types import RunMode
 from goralx import escaping
 from goralx.errors import BadInput
 from goralx.records import in_use, read_summary
+from goralx.tracking import AFTER_THE_ROUND
 
 from .comparing import after_sweep
 from .existing import Plan, found_in, plan, refusal
@@ -176,18 +177,22 @@ class Session:
 
     # What the process that reports does -----------------------------------------------------------
 
-    def end_others(self) -> None:
-        """Ask whoever runs a job of this session on this machine to end, and wait until it has."""
+    def end_others(self, number: int) -> None:
+        """Ask whoever runs a job of this session on this machine to end, and wait until it has.
+
+        They are sent SIGTERM, or SIGUSR1 if that is what came: then they finish their rounds.
+        """
         if not self.log.path.is_dir():
             return
         self.log.stop()
+        passed_on = number if number == AFTER_THE_ROUND else signal.SIGTERM
         asked, deadline = set(), time.monotonic() + GRACE
         while (running := self._others()) and time.monotonic() < deadline:
             for outcome in running:
                 if outcome.pid not in asked:
                     asked.add(outcome.pid)
                     with suppress(ProcessLookupError):
-                        os.kill(outcome.pid, signal.SIGTERM)
+                        os.kill(outcome.pid, passed_on)
             time.sleep(0.05)
 
     def _others(self) -> list[Outcome]:

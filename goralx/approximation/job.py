@@ -21,7 +21,13 @@ import numpy as np
 from goralx.contracts import RunInfo, Tracker
 from goralx.errors import BadInput
 from goralx.records import Record, check_origin, check_whole, read_summary, versions
-from goralx.tracking import Guarded, plain_warnings, terminable, tracked_lines
+from goralx.tracking import (
+    Guarded,
+    Interruptions,
+    plain_warnings,
+    terminable,
+    tracked_lines,
+)
 
 from .figures import KINDS
 from .figures import draw as draw_figures
@@ -64,7 +70,7 @@ def run(
     identity = _identity(study, info)
     _check_directory(record, identity, hydra_files is None, force)
     _ = study.estimates
-    with terminable(), plain_warnings(), record.hold():
+    with terminable() as asked, plain_warnings(), record.hold():
         given: dict[str, Any] = {}
         if (info.directory / "summary.json").exists():
             given = read_summary(info.directory)
@@ -78,7 +84,8 @@ def run(
             return given
         record.begin({"status": "running", **identity})
         earlier = float((given.get("seconds") or {}).get("total") or 0.0)
-        return _follow(made, record, tracked, identity, time.perf_counter() - earlier)
+        began = time.perf_counter() - earlier
+        return _follow(made, record, tracked, identity, began, asked)
 
 
 def closing_table(summary: Mapping[str, Any]) -> str:
@@ -156,13 +163,18 @@ def _identity(study: Study, info: RunInfo) -> dict[str, Any]:
 
 
 def _follow(
-    made: StudyRun, record: Record, tracked: Guarded, identity: Mapping[str, Any], began: float
+    made: StudyRun,
+    record: Record,
+    tracked: Guarded,
+    identity: Mapping[str, Any],
+    began: float,
+    asked: Interruptions,
 ) -> dict[str, Any]:
     """Retrain what is not done yet, sum up, draw; put down how it ended, whatever ends it."""
     study, directory = made.study, record.directory
     try:
         tracked.start()
-        _retrain(study, made.info, made.progress)
+        _retrain(study, made.info, made.progress, asked)
         actual, seconds = gathered(study, directory)
         comparisons = study.comparisons(actual)
         rows = [numbers(comparison) for comparison in comparisons]
@@ -182,19 +194,21 @@ def _follow(
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         total = {"total": time.perf_counter() - began}
         broken = {"status": status, "error": cause, "seconds": total, **identity}
-        try:
-            record.write_summary(broken)
-        finally:
-            tracked.finish(status, broken)
+        with asked.held():
+            try:
+                record.write_summary(broken)
+            finally:
+                tracked.finish(status, broken)
         raise
-    try:
-        draw_figures(directory, made.figures, comparisons, made.info.name)
-    finally:
-        tracked.finish("finished", summary)
+    with asked.held():
+        try:
+            draw_figures(directory, made.figures, comparisons, made.info.name)
+        finally:
+            tracked.finish("finished", summary)
     return summary
 
 
-def _retrain(study: Study, info: RunInfo, shown: bool) -> None:
+def _retrain(study: Study, info: RunInfo, shown: bool, asked: Interruptions) -> None:
     """Every block that is not on disk yet."""
     blocks, found = list(study.blocks()), kept(info.directory, study)
     total, done = (sum(study.n_retrained(block) for block in some) for some in (blocks, found))
@@ -207,6 +221,7 @@ def _retrain(study: Study, info: RunInfo, shown: bool) -> None:
             keep(info.directory, block, utilities, time.perf_counter() - began)
             bar.set_postfix_str(f"batches of {block.batch_size}", refresh=False)
             bar.update(study.n_retrained(block))
+            asked.between_rounds()
 
 
 @contextmanager

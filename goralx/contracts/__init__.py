@@ -1,9 +1,9 @@
 """What a component must say, and what it is told.
 
-Goals, label operators, estimators, strategies, batch rules, models, data sets, metrics, trackers
-and engines, each a class to extend or a protocol to answer; and the values that travel between
-them: samples seen through a model, scores, selections, rounds. Asks the data and the mathematics.
-Plugins are written against it, all that follows is written in terms of it.
+Goals, label operators, estimators, strategies, batch rules, models, data sets, metrics, trackers,
+engines and stopping rules, each a class to extend or a protocol to answer; and the values that
+travel between them: samples seen through a model, scores, selections, rounds. Asks the data and the
+mathematics. Plugins are written against it, all that follows is written in terms of it.
 """
 
 from .boundary import asking, instance_of, named, number, numbers, origin, places
@@ -19,11 +19,13 @@ from .rounds import Checkpoint, Round
 from .runs import RunInfo, TrackedRun, Tracker
 from .samples import Candidates, Reference
 from .scores import Scorer, Scores
+from .stopping import Budget, Halt, History, StoppingRule
 from .strategies import BatchRule, Query, Selection, Strategy, top_b
 
 __all__ = [
     "HERE",
     "BatchRule",
+    "Budget",
     "Candidates",
     "Checkpoint",
     "CurvedModel",
@@ -34,6 +36,8 @@ __all__ = [
     "FirstOrderEstimator",
     "FittedModel",
     "Goal",
+    "Halt",
+    "History",
     "LabelOperator",
     "Local",
     "LogitGoal",
@@ -49,6 +53,7 @@ __all__ = [
     "Scorer",
     "Scores",
     "Selection",
+    "StoppingRule",
     "Strategy",
     "TrackedRun",
     "Tracker",

@@ -21,6 +21,7 @@ from .operators import LabelOperator
 from .passes import Engine
 from .rounds import Round
 from .runs import Tracker
+from .stopping import StoppingRule
 from .strategies import BatchRule, Strategy
 
 hookspec = pluggy.HookspecMarker("goralx")
@@ -75,6 +76,11 @@ def register_trackers(register: Callable[[str, type[Tracker]], None]) -> None:
 @hookspec
 def register_engines(register: Callable[[str, type[Engine]], None]) -> None:
     """Engines: who goes over the blocks of a large pool (`goralx.Engine`)."""
+
+
+@hookspec
+def register_stopping_rules(register: Callable[[str, type[StoppingRule]], None]) -> None:
+    """Stopping rules: when a run ends before its budget is spent (`goralx.StoppingRule`)."""
 
 
 @hookspec

@@ -26,7 +26,6 @@ class Checkpoint:
     rng_state: Mapping[str, Any]
     predicted: float
     tau: float
-    idle: int
     done: bool
     warned: frozenset[str]
 

@@ -23,6 +23,7 @@ HOOKS = {
     "metric": "register_metrics",
     "tracker": "register_trackers",
     "engine": "register_engines",
+    "stop": "register_stopping_rules",
 }
 """Group of components to the hook that fills it."""
 

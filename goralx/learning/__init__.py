@@ -8,7 +8,7 @@ from .audit import AUDIT_REFERENCE, METRICS, Audit, Auditor, Untrusted
 from .experiment import Experiment
 from .measures import Undefined
 from .statistics import agreement, correlation
-from .stopping import Stop
+from .stopping import readable
 
 __all__ = [
     "AUDIT_REFERENCE",
@@ -16,9 +16,9 @@ __all__ = [
     "Audit",
     "Auditor",
     "Experiment",
-    "Stop",
     "Undefined",
     "Untrusted",
     "agreement",
     "correlation",
+    "readable",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,11 +19,14 @@ import numpy as np
 from goralx.contracts import (
     HERE,
     BatchRule,
+    Budget,
     Candidates,
     Checkpoint,
     Engine,
     FittedModel,
     Goal,
+    Halt,
+    History,
     Metric,
     Model,
     PredictionGoal,
@@ -32,13 +35,14 @@ from goralx.contracts import (
     Round,
     Scores,
     Selection,
+    StoppingRule,
     Strategy,
     asking,
     keep_freed_memory,
     named,
     numbers,
 )
-from goralx.data import Instance, Labelled, Rows, streams
+from goralx.data import Array, Features, Instance, Labelled, Rows, streams
 from goralx.errors import BadInput, Incompatible, PluginError, in_words
 from goralx.scoring import (
     GoalOrientedUtility,
@@ -54,7 +58,7 @@ from .audit import METRICS, Auditor
 from .measures import check_defined, measured, usual_metrics, utility_metrics
 from .oracle import Oracle
 from .state import State
-from .stopping import Stop
+from .stopping import readable, stability, stop_set
 
 CEILING = 20_000_000
 """Feature values of a pool (samples times features) up to which it is fit as a whole."""
@@ -82,7 +86,7 @@ class Experiment:
     n_queries: int = 1000
     seed: int = 0
     guard: str = "warn"
-    stop: Stop = field(default_factory=Stop)
+    stop: StoppingRule = field(default_factory=Budget)
     auditor: Auditor | None = None
     rule: BatchRule | None = None
     engine: Engine = HERE
@@ -105,6 +109,11 @@ class Experiment:
         if self.goal not in self.monitors:
             raise Incompatible(
                 f"goal '{self.goal}' is not measured; monitors: {', '.join(sorted(self.monitors))}"
+            )
+        if "dev" in self.stop.needs and self.dev is None:
+            raise Incompatible(
+                f"{type(self.stop).__name__} is measured on a dev set and there is none; give dev "
+                "labels (dev.fraction=0.1), or take stop=stable_predictions"
             )
         for goal in self.monitors.values():
             check_goal_reference(goal, self.dev)
@@ -137,36 +146,68 @@ class Experiment:
         operator = self.utility is not None and self.utility.operator.needs_ground_truth
         return self.strategy.needs_ground_truth or (self.strategy.uses_goal and operator)
 
-    def rounds(self, resume: Checkpoint | None = None) -> Iterator[Round]:
-        """Run to the budget's end, or go on from a checkpoint, bit for bit as if never stopped."""
+    def rounds(
+        self,
+        resume: Checkpoint | None = None,
+        past: Mapping[str, Array] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> Iterator[Round]:
+        """Run to its end, or go on from a checkpoint, bit for bit as if never stopped.
+
+        ``past`` are the metrics (R,) of the rounds up to the checkpoint, which a stopping rule may
+        read; ``clock`` says how many seconds the run has taken.
+        """
         keep_freed_memory()
-        state = self._begin() if resume is None else self._resume(resume)
+        state = self._begin() if resume is None else self._resume(resume, past or {})
+        began = time.perf_counter()
+        seconds = clock or (lambda: time.perf_counter() - began)
         while not state.done:
             with in_words(f"round {state.index}"):
-                round, state = self._round(state)
+                round, state = self._round(state, seconds)
                 self.instance.check_unchanged()  # or some of what the round read was another file's
             yield round
 
     def _begin(self) -> State:
-        return State(self.instance.init, streams(self.seed, "strategy"))
+        return State(self.instance.init, streams(self.seed, "strategy"), History({}, self.goal))
 
-    def _resume(self, checkpoint: Checkpoint) -> State:
+    def _resume(self, checkpoint: Checkpoint, past: Mapping[str, Array]) -> State:
+        history = History(readable(past), self.goal)
+        if len(history) != checkpoint.round + 1 and not isinstance(self.stop, Budget):
+            raise BadInput(
+                f"{type(self.stop).__name__} goes by the rounds so far: {checkpoint.round + 1} "
+                f"were made, {len(history)} are given · give them as past="
+            )
         rng = streams(self.seed, "strategy")
         rng.bit_generator.state = dict(checkpoint.rng_state)
         fitted_on = self.instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
         return State(
             rows=checkpoint.rows,
             rng=rng,
+            history=history,
             index=checkpoint.round + 1,
             model=self.model.restore(fitted_on, self.instance.n_classes, checkpoint.model),
             predicted=checkpoint.predicted,
             tau=checkpoint.tau,
-            idle=checkpoint.idle,
             done=checkpoint.done,
             warned=checkpoint.warned,
         )
 
-    def _round(self, state: State) -> tuple[Round, State]:
+    def halted(self, history: History) -> Halt | None:
+        """Why the run ends in the last of these rounds, or None where it goes on."""
+        n_queried = int(history["n_labelled"][-1]) - len(self.instance.init)
+        if n_queried >= self.budget:
+            whole = self.budget < self.n_queries
+            return Halt(
+                "the whole pool is labelled" if whole else f"{self.budget} queries are made"
+            )
+        with asking(self.stop, "stopping rule", "halt"):
+            return self.stop.halt(history)
+
+    @cached_property
+    def _stop_set(self) -> Features:
+        return stop_set(self.instance, self.seed)
+
+    def _round(self, state: State, seconds: Callable[[], float]) -> tuple[Round, State]:
         """Fit, measure, score, query, reveal: one row of the table in the package's design."""
         instance, oracle = self.instance, Oracle(self.instance)
         labelled = instance.labelled(state.rows)
@@ -176,8 +217,16 @@ class Experiment:
 
         pool = self._pool(model)
         goals = {name: goal_value(g, pool, self.dev) for name, g in self.monitors.items()}
+        tau = goals[self.goal]
+        facts = {
+            **{f"goal/{name}": value for name, value in goals.items()},
+            **self._for_the_rule(model, state.model),
+            "change/predicted": state.predicted,
+            "change/realised": tau - state.tau if self.strategy.uses_goal else float("nan"),
+        }
+        now = {"n_labelled": len(labelled), **facts, "seconds/total": seconds()}
+        done = self.halted(state.history.with_round(now)) is not None
         left = self.budget - (len(state.rows) - len(instance.init))
-        done = left <= 0 or (self.stop.min_gain is not None and state.idle >= self.stop.patience)
         unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
         candidates = Candidates(pool, unlabelled, labelled, self._progress(left), self.seed)
         selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
@@ -196,30 +245,27 @@ class Experiment:
 
         ids = instance.pool[unlabelled]
         queried, utility = ids[selection.rows], selection.utility
-        tau = goals[self.goal]
         predicted = _predicted(selection, scores)
-        following = State(
-            rows=np.concatenate([state.rows, queried]),
-            rng=state.rng,
-            index=state.index + 1,
-            model=model,
-            predicted=predicted,
-            tau=tau,
-            idle=state.idle + 1 if predicted < (self.stop.min_gain or 0.0) * abs(tau) else 0,
-            done=done,
-            warned=warned,
-        )
         metrics = {
             **{f"test/{name}": value for name, value in tested.items()},
-            **{f"goal/{name}": value for name, value in goals.items()},
-            "change/predicted": state.predicted,
-            "change/realised": tau - state.tau if self.strategy.uses_goal else float("nan"),
+            **facts,
             **utility_metrics(utility, scores),
             **{f"audit/{name}": audited.get(name, float("nan")) for name in METRICS},
             "seconds/fit": fitted - started,
             "seconds/score": scored - fitted,
             "seconds/audit": finished - scored,
         }
+        following = State(
+            rows=np.concatenate([state.rows, queried]),
+            rng=state.rng,
+            history=state.history.with_round({**readable(metrics), **now}),
+            index=state.index + 1,
+            model=model,
+            predicted=predicted,
+            tau=tau,
+            done=done,
+            warned=warned,
+        )
         nothing = np.full(len(queried), np.nan)
         round = Round(
             index=state.index,
@@ -252,6 +298,16 @@ class Experiment:
         """From 0 at the first selection to 1 at the last, with ``left`` labels still to be had."""
         before_last = (self.n_rounds - 2) * self.batch_size
         return min(1.0, (self.budget - left) / before_last) if before_last else 1.0
+
+    def _for_the_rule(self, model: FittedModel, before: FittedModel | None) -> dict[str, float]:
+        """What the stopping rule needs beyond what is measured anyway."""
+        found = {}
+        if "dev" in self.stop.needs and self.dev is not None:
+            log_P = Reference(model, self.dev.X).log_P
+            found["dev/accuracy"] = float((log_P.argmax(axis=1) == self.dev.y).mean())
+        if "predictions" in self.stop.needs:
+            found["stop/agreement"] = stability(model, before, self._stop_set)
+        return found
 
     def _pool(self, model: FittedModel) -> Reference:
         """The initial pool through this model, and what will be asked of it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from goralx.contracts import Checkpoint, FittedModel
+from goralx.contracts import Checkpoint, FittedModel, History
 from goralx.data import Rows
 
 
@@ -16,11 +16,11 @@ class State:
 
     rows: Rows
     rng: np.random.Generator
+    history: History
     index: int = 0
     model: FittedModel | None = None
     predicted: float = float("nan")
     tau: float = float("nan")
-    idle: int = 0
     done: bool = False
     warned: frozenset[str] = frozenset()
 
@@ -34,7 +34,6 @@ class State:
             rng_state=self.rng.bit_generator.state,
             predicted=self.predicted,
             tau=self.tau,
-            idle=self.idle,
             done=self.done,
             warned=self.warned,
         )

@@ -1,25 +1,51 @@
-"""When a run ends before its budget is spent."""
+"""What a stopping rule may read is measured here, and where it is heard."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import TypeVar
 
-from goralx.errors import BadInput
+import numpy as np
+
+from goralx.contracts import FittedModel, Reference
+from goralx.data import Features, Instance, Labels, streams
+
+T = TypeVar("T")
+
+STOP_SET = 2_000
+"""Samples of the pool on which predictions are compared, at most."""
 
 
-@dataclass(frozen=True)
-class Stop:
-    """When to stop before the budget is spent.
+READABLE = ("n_labelled", "goal/", "change/", "dev/", "stop/", "utility/", "trust/", "audit/",
+            "seconds/")  # fmt: skip
+"""How names begin that rules may go by: nothing measured on test data, nothing by others."""
 
-    Stops once the batch's predicted gain has been below ``min_gain`` times |tau| for ``patience``
-    rounds in a row; None never does.
-    """
 
-    min_gain: float | None = None
-    patience: int = 3
+def readable(metrics: Mapping[str, T]) -> dict[str, T]:
+    """Of a round's metrics, or of columns of them, what stopping rules may go by."""
+    return {name: value for name, value in metrics.items() if name.startswith(READABLE)}
 
-    def __post_init__(self) -> None:
-        if self.min_gain is not None and self.min_gain < 0:
-            raise BadInput(f"stop.min_gain={self.min_gain}; allowed: null or a number >= 0")
-        if self.patience < 1:
-            raise BadInput(f"stop.patience={self.patience}; allowed: at least 1")
+
+def stop_set(instance: Instance, seed: int) -> Features:
+    """Features of the samples of the initial pool on which predictions are compared."""
+    n = len(instance.pool)
+    if n <= STOP_SET:
+        return instance.subset(instance.pool).X
+    places = streams(seed, "stop").choice(n, size=STOP_SET, replace=False)
+    return instance.subset(instance.pool[np.sort(places)]).X
+
+
+def stability(model: FittedModel, before: FittedModel | None, X: Features) -> float:
+    """Cohen's kappa of two models' predictions; NaN where there was none before."""
+    if before is None:
+        return float("nan")
+    now, then = (Reference(m, X).log_P.argmax(axis=1) for m in (model, before))
+    return kappa(now, then, model.n_classes)
+
+
+def kappa(a: Labels, b: Labels, n_classes: int) -> float:
+    """Cohen's kappa of two labellings (n,); 1 where they agree in a single class."""
+    agree = float((a == b).mean())
+    shares = [np.bincount(labels, minlength=n_classes) / len(labels) for labels in (a, b)]
+    by_chance = float(shares[0] @ shares[1])
+    return 1.0 if by_chance == 1.0 else (agree - by_chance) / (1.0 - by_chance)

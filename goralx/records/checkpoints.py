@@ -25,7 +25,6 @@ def checkpoint_bytes(c: Checkpoint) -> bytes:
         "n_fitted": c.n_fitted,
         "predicted": c.predicted,
         "tau": c.tau,
-        "idle": c.idle,
         "done": c.done,
         "warned": json.dumps(sorted(c.warned)),
         **{f"model/{name}": array for name, array in c.model.items()},
@@ -45,7 +44,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
             rng_state=json.loads(str(arrays["rng_state"])),
             predicted=float(arrays["predicted"]),
             tau=float(arrays["tau"]),
-            idle=int(arrays["idle"]),
             done=bool(arrays["done"]),
             warned=frozenset(json.loads(str(arrays["warned"]))),
         )

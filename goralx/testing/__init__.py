@@ -27,6 +27,7 @@ from goralx.contracts import (
     LabelOperator,
     Metric,
     Model,
+    StoppingRule,
     Strategy,
     UtilityEstimator,
 )
@@ -40,6 +41,7 @@ from . import (
     label_operators,
     metrics,
     models,
+    stopping,
     strategies,
     utilities,
 )
@@ -56,6 +58,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "metric": (*common.CHECKS, *metrics.CHECKS),
     "tracker": common.CHECKS,
     "engine": common.CHECKS,
+    "stop": (*common.CHECKS, *stopping.CHECKS),
 }
 """Checks by configuration group; each takes a component and raises `AssertionError`."""
 
@@ -115,6 +118,13 @@ def check_metric(metric: Metric | type[Metric], *, skip: Collection[str] = ()) -
     _run("metric", metric, skip)
 
 
+def check_stopping_rule(
+    rule: StoppingRule | type[StoppingRule], *, skip: Collection[str] = ()
+) -> None:
+    """Run every check of a stopping rule."""
+    _run("stop", rule, skip)
+
+
 def _run(group: str, component: Any, skip: Collection[str]) -> None:
     names = [check.__name__ for check in CHECKS[group]]
     for name in skip:
@@ -149,6 +159,7 @@ __all__ = [
     "check_label_operator",
     "check_metric",
     "check_model",
+    "check_stopping_rule",
     "check_strategy",
     "check_utility",
     "checks",

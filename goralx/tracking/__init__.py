@@ -18,10 +18,12 @@ from .mlflow import (
     sync,
 )
 from .progress import Progress, plain_warnings, progress_bar, steps_bar
-from .signals import terminable
+from .signals import AFTER_THE_ROUND, Interruptions, terminable
 
 __all__ = [
+    "AFTER_THE_ROUND",
     "Guarded",
+    "Interruptions",
     "MlflowTracker",
     "Progress",
     "StoreUnusable",

@@ -25,7 +25,6 @@ from goralx.contracts.samples import Candidates, Reference
 from goralx.discovery import CHOICES, METRICS, Component, registry
 from goralx.learning.experiment import Experiment
 from goralx.learning.measures import USUAL
-from goralx.learning.stopping import Stop
 
 CONF = configuration.config_folder()
 OWN = sorted(
@@ -70,7 +69,7 @@ def test_the_top_level_values_are_those_of_the_experiment():
     fields = {f.name: f.default for f in dataclasses.fields(Experiment)}
     for name in ("batch_size", "n_queries", "seed", "guard"):
         assert config[name] == fields[name]
-    assert config["stop"] == dataclasses.asdict(Stop())
+    assert config["stop"] == {"name": "budget"}
     assert tuple(config["metrics"]) == USUAL
 
 
@@ -203,14 +202,15 @@ def run(*overrides: str, sweep: str | None = None) -> Run:
 
 def test_a_run_is_what_was_composed():
     made = run("goal=fir", "goal.include_intercept=false", "operator=annealed", "operator.end=2",
-               "batch_size=3", "seed=4", "stop.min_gain=0.1", "threads=2", "progress=false",
-               "guard=error", sweep="s")  # fmt: skip
+               "batch_size=3", "seed=4", "stop=utility_threshold", "stop.min_gain=0.1",
+               "threads=2", "progress=false", "guard=error", sweep="s")  # fmt: skip
     experiment = made.experiment
     assert experiment.utility.goal.include_intercept is False
     assert experiment.utility.goal is experiment.monitors["fir"]
     assert experiment.utility.operator.end == 2.0
     assert (experiment.batch_size, experiment.n_queries, experiment.seed) == (3, 20, 4)
-    assert (experiment.guard, experiment.stop) == ("error", Stop(min_gain=0.1))
+    assert experiment.guard == "error"
+    assert (experiment.stop.min_gain, experiment.stop.patience) == (0.1, 3)
     assert list(experiment.monitors) == ["ent", "fir"]
     assert (made.threads, made.progress) == (2, False)
     assert made.info.name == "wine-goral-fir-annealed-s4"
@@ -311,7 +311,7 @@ def fingerprint(*overrides: str) -> str:
         "goal=fir", "operator=min", "batch=gumbel", "strategy=random", "strategy=uncertainty",
         "model.C=2",
         "model.regime=fixed_lambda", "model.penalize_intercept=true", "model=sklearn", "seed=1",
-        "batch_size=11", "n_queries=19", "guard=error", "stop.min_gain=0.5", "monitors=[ent]",
+        "batch_size=11", "n_queries=19", "guard=error", "stop=goal_plateau", "monitors=[ent]",
         "monitors=[ent,fir,dev]", "dataset=iris", "dataset.n_init=9", "dataset.standardize=false",
         "precision=double",
     ],

@@ -278,7 +278,7 @@ def test_how_a_goal_is_measured_counts_also_where_nobody_asks_it():
         "strategy": {"name": "random"}, "model": {}, "dataset": {"name": "iris"},
         "goal": {"name": "fir", "include_intercept": True}, "monitors": ["ent", "fir"],
         "operator": {"name": "max"}, "utility": {}, "batch": {"name": "top"}, "audit": {},
-        "batch_size": 1, "n_queries": 1, "seed": 0, "guard": "warn", "stop": {},
+        "batch_size": 1, "n_queries": 1, "seed": 0, "guard": "warn", "stop": {"name": "budget"},
     }  # fmt: skip
     plain = naming.identity(config, found)
     assert naming.identity({**config, "goal": {"name": "ent"}}, found) == plain

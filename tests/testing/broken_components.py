@@ -6,7 +6,7 @@ At module level, because one of the checks looks for the class in another proces
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -851,6 +851,55 @@ METRICS = {
     "check_inputs_untouched": InPlace(),
 }
 
+# --- stopping rules --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NoRule:
+    """Not a rule, though it answers like one."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def halt(self, history):
+        return None
+
+
+@dataclass(frozen=True)
+class Yes(goralx.StoppingRule):
+    """Says so without a reason."""
+
+    def halt(self, history):
+        return True
+
+
+@dataclass(frozen=True)
+class Forgetful(goralx.StoppingRule):
+    """Goes by how often it was asked."""
+
+    asked: list[int] = field(default_factory=list)
+
+    def halt(self, history):
+        self.asked.append(1)
+        return goralx.Halt("asked often") if len(self.asked) > 4 else None
+
+
+@dataclass(frozen=True)
+class Undeclared(goralx.StoppingRule):
+    """Reads what is measured only for those who declare it."""
+
+    def halt(self, history):
+        accuracy = history.columns.get("dev/accuracy", [0.0])
+        return goralx.Halt("accurate") if accuracy[-1] > 0.5 else None
+
+
+STOPPING = {
+    "check_is_stopping_rule": NoRule(),
+    "check_answers": Yes(),
+    "check_is_pure": Forgetful(),
+    "check_needs_are_declared": Undeclared(),
+}
+
+
 BROKEN: dict[str, dict[str, Any]] = {
     "goal": COMMON | GOALS,
     "operator": COMMON | OPERATORS,
@@ -862,6 +911,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "utility": COMMON | UTILITIES,
     "tracker": COMMON,
     "engine": COMMON,
+    "stop": COMMON | STOPPING,
 }
 
 ALSO_BROKEN: list[tuple[str, str, Any]] = [
