@@ -45,6 +45,8 @@ def texts(given: Texts, columns: Sequence[str] = ()) -> list[str]:
 class OfColumns(Split):
     """What becomes of the columns of a table, beside the options of every `goralx.Split`."""
 
+    only_text: ClassVar[bool] = False
+
     exclude: Texts = None
     missing: str = "error"
     na_values: Texts = None
@@ -93,6 +95,7 @@ class OfColumns(Split):
             onehot=texts(self.onehot, columns),
             text=texts(self.text, columns),
             encoder=self.text_encoder(),
+            only_text=self.only_text,
         )
         samples = features_and_labels(table, how)
         rows = f", {samples.dropped} rows with missing values dropped" if samples.dropped else ""
@@ -115,7 +118,7 @@ class OfColumns(Split):
 
 @dataclass(frozen=True)
 class Csv(OfColumns):
-    """A table with a column of labels: .csv, .tsv (also compressed) or .parquet.
+    """A table with a column of labels: .csv, .tsv, .jsonl (also compressed) or .parquet.
 
     ``label`` is the column's name or its number from 0 (-1 is the last, the default); ``group`` a
     column that nobody learns from, recorded and drawn: a site, a cluster. ``exclude``
@@ -156,9 +159,23 @@ class Csv(OfColumns):
         )  # fmt: skip
 
     def instance(self, rng: np.random.Generator) -> Instance:
-        path = given_path(_required(self.path, "csv", "table.csv"))
+        path = given_path(_required(self.path, "text" if self.only_text else "csv", "table.csv"))
         table = read_table(path, self.label, self.reading())
         return self.made(path.name, table, rng, path.name, self.group)
+
+
+@dataclass(frozen=True)
+class Text(Csv):
+    """Texts with a column of labels, in a file as for dataset=csv; other columns are left out.
+
+    The column ``text``, or several, joined; by default those that hold prose, or the only one that
+    is no number. ``encoder`` and what it needs are as for dataset=csv.
+    """
+
+    only_text: ClassVar[bool] = True
+
+    encoder: str | None = "tfidf"
+    standardize: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,3 +308,4 @@ def register_datasets(register):
     register("npz", Npz)
     register("openml", OpenML)
     register("svmlight", Svmlight)
+    register("text", Text)

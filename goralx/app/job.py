@@ -12,6 +12,7 @@ from goralx import approximation, escaping
 from goralx.approximation import StudyRun
 from goralx.contracts import RunInfo
 from goralx.discovery import registry
+from goralx.tracking import plain_warnings
 
 from . import runner
 from .assembly import Run, prepare, prepare_study
@@ -92,4 +93,5 @@ class Job:
 def prepare_job(config: Mapping[str, Any], sweep: str | None = None) -> Job:
     """Build what a resolved configuration asks for; raises `GoralxError` and writes nothing."""
     study = config.get("job") == "approximation"
-    return Job((prepare_study if study else prepare)(config, Path(), sweep))
+    with plain_warnings():
+        return Job((prepare_study if study else prepare)(config, Path(), sweep))

@@ -16,7 +16,7 @@ class Columns:
     leaves NaN in X for `make_instance` to fill. ``categorical``, for columns that are not numbers:
     "error"; "onehot" makes a column of each value; "drop" leaves the column out. Those in
     ``onehot`` are spread so in any case, numbers or not. ``encoder`` makes vectors of ``text``
-    columns, by default of those that hold prose.
+    columns, by default of those that hold prose; ``only_text`` leaves all others out.
     """
 
     exclude: Sequence[str] = ()
@@ -25,3 +25,4 @@ class Columns:
     onehot: Sequence[str] = ()
     text: Sequence[str] = ()
     encoder: TextEncoder | None = None
+    only_text: bool = False

@@ -47,7 +47,7 @@ class Problems:
             way = "name the column of the labels by dataset.label"
             self.add(f"the label column {label.name!r} is empty", way=way)
         if self.how.encoder is not None and not text:
-            names = [c.name for c in columns if c.texts is not None]
+            names = [c for c in self.table.frame.columns if c != self.table.label]
             way = f"name one by {as_word('dataset.text', names[:1] or ['COLUMN'])}"
             self.add("no column holds text to encode", way=way)
         full = [c for c in columns if not self._empty(c)]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DELIMITERS = {".csv": ",", ".data": ",", ".txt": ",", ".tsv": "\t"}
+JSON_LINES = (".jsonl", ".ndjson")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 SEPARATORS = {";": ";", "\t": r"\t", "|": "|", ",": ",", " ": " ", ":": ":"}
 """What may separate columns, and how each is typed as an option."""
@@ -97,16 +98,17 @@ class Table:
 def read_table(path: Path, label: str | None, how: Reading | None = None) -> Table:
     """The table, and its label column (see `label_column`).
 
-    ``.csv``, ``.tsv`` (and ``.data``, ``.txt``; compressed too) or ``.parquet``, whose index, as
-    pandas' metadata has it, is left out. ``how`` None finds out what can be.
+    ``.csv``, ``.tsv`` (and ``.data``, ``.txt``), ``.jsonl`` (an object a line), all compressed too,
+    or ``.parquet``, whose index, as pandas' metadata has it, is left out. ``how``
+    None finds out what can be.
     """
     how = how or Reading()
     suffixes = [s for s in path.suffixes if s.lower() not in COMPRESSED]
     suffix = suffixes[-1].lower() if suffixes else ""
-    if path.is_dir() or suffix not in (*DELIMITERS, ".parquet"):
+    if path.is_dir() or suffix not in (*DELIMITERS, *JSON_LINES, ".parquet"):
         raise BadInput(
-            f"dataset.path={path}; allowed: files {', '.join(DELIMITERS)} (also compressed, "
-            f"{', '.join(COMPRESSED)}) and .parquet"
+            f"dataset.path={path}; allowed: files {', '.join((*DELIMITERS, *JSON_LINES))} (also "
+            f"compressed, {', '.join(COMPRESSED)}) and .parquet"
         )
     if path.stat().st_size == 0:
         raise BadInput(f"{path} is empty")
@@ -116,6 +118,8 @@ def read_table(path: Path, label: str | None, how: Reading | None = None) -> Tab
         try:
             if suffix == ".parquet":
                 table = _parquet(path, label, how)
+            elif suffix in JSON_LINES:
+                table = _json_lines(path, label, how)
             else:
                 table = _csv(path, label, how, how.delimiter or DELIMITERS[suffix])
         except (BadInput, UnknownName):
@@ -152,6 +156,18 @@ def _parquet(path: Path, label: str | None, how: Reading) -> Table:
     frame = pd.read_parquet(path)
     frame.columns = frame.columns.astype(str)
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
+    target = label_column(list(frame.columns), label)
+    return Table(path.name, frame, target, missing=how.missing, na_labels=how.na_labels)
+
+
+def _json_lines(path: Path, label: str | None, how: Reading) -> Table:
+    """An object a line; a key that a line has not is a missing value there."""
+    import pandas as pd
+
+    encoding = encoding_of(path, how.encoding)
+    frame = pd.read_json(path, lines=True, dtype=False, convert_dates=False, encoding=encoding)
+    frame.columns = frame.columns.astype(str)
+    frame.index = pd.RangeIndex(1, len(frame) + 1, name="line")
     target = label_column(list(frame.columns), label)
     return Table(path.name, frame, target, missing=how.missing, na_labels=how.na_labels)
 

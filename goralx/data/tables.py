@@ -58,6 +58,9 @@ def features_and_labels(table: Table, how: Columns | None = None) -> Samples:
     text = [c for c in columns if c.name in how.text] or (
         [c for c in columns if c.is_prose] if how.encoder is not None else []
     )
+    if how.only_text:
+        texts = [c for c in columns if c.is_category]
+        columns = text = text or (texts if len(texts) == 1 else [])
     if how.categorical == "drop":
         wanted = {*how.onehot, *(c.name for c in text)}
         columns = [c for c in columns if not c.is_category or c.name in wanted]

@@ -357,3 +357,30 @@ def test_encoders_that_cannot_be_are_refused(csv):
     assert "dataset.encoder=bert" in refused("csv", path=csv(reviews()), encoder="bert")
     assert "dataset.text=nothing" in refused("csv", path=csv(reviews()), text="nothing")
     assert "allowed: 1 to" in refused("csv", path=csv(reviews()), encoder="tfidf", n_components=99)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".jsonl.gz"])
+def test_texts_of_any_file_are_a_data_set(suffix, tmp_path, cache):
+    table, path = reviews().assign(id=range(80)), tmp_path / f"reviews{suffix}"
+    if "jsonl" in suffix:
+        table.to_json(path, orient="records", lines=True)
+    elif suffix == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
+    options = {"path": str(path), "label": "label", "encoder": "terms"}
+    drawn = instance("text", **options)
+    assert drawn.classes == ("neg", "pos") and len(drawn.y) == 80
+    assert [drawn.classes[k] for k in drawn.y] == table["label"].tolist()
+    np.testing.assert_array_equal(
+        instance("csv", **options, exclude="id,stars", standardize=False).X.rows.toarray(),
+        drawn.X.rows.toarray(),
+    )
+    assert instance("text", **{**options, "encoder": "tfidf", "n_components": 5}).X.shape == (80, 5)
+
+
+def test_short_texts_are_texts_where_nothing_else_is(csv, cache):
+    table = pd.DataFrame({"n": range(60), "word": [f"w{i % 7}" for i in range(60)]})
+    path = csv(table.assign(y=np.arange(60) % 2))
+    assert instance("text", path=path, encoder="terms").X.shape[1] == 7
+    assert "name one by dataset.text=a" in refused("text", path=csv(frame()))
