@@ -24,6 +24,7 @@ __all__ = [
     "CurvedModel",
     "Dataset",
     "DesignGoal",
+    "DifferentiableModel",
     "Direction",
     "Engine",
     "Expansion",

@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 import goralx
-from goralx import Array, BadInput, Query, Rows, Scores, Selection, top_b
+from goralx import Array, BadInput, Candidates, Query, Rows, Scores, Selection, top_b
 from goralx.core import with_constant
 
 
@@ -42,15 +42,14 @@ class Sequential(goralx.BatchRule):
     ``fantasy``: "argmax" is the likeliest label under the operator's beliefs, for an operator that
     is told the truth the true one; "optimistic" the label of the highest utility. The model moves
     by the proximal step and its curvature by a low-rank update, no refit (`goralx.core.fantasy`);
-    under ``regime=fixed_lambda`` every sample costs a factorisation. Only candidates that the
+    under ``regime=fixed_lambda`` every sample costs a factorisation. A model without a curvature in
+    closed form is fit anew. Only candidates that the
     estimator looked at are scored again. A design criterion asks no label: then it is BAIT's
     forward pass (Ash et al. 2021, arXiv:2106.09675).
 
     What each is predicted to add, those before it labelled, is its gain: summed, the batch's.
     A wrong label misleads the rest of its batch: the gain is large for an oracle, less for others.
     """
-
-    needs_model: ClassVar[frozenset[str]] = frozenset({"expansion"})
 
     fantasy: str = "argmax"
 
@@ -123,7 +122,7 @@ class KMeansPlusPlus(goralx.BatchRule):
     are far apart even where one of them would do.
     """
 
-    needs_model: ClassVar[frozenset[str]] = frozenset({"expansion"})
+    needs_model: ClassVar[frozenset[str]] = frozenset({"derivatives"})
 
     oversample: int = 20
 
@@ -152,15 +151,25 @@ class KMeansPlusPlus(goralx.BatchRule):
     def _moves(self, query: Query, places: Rows) -> tuple[Array, Array]:
         """g = U r and B g (n, m) of each: |e_i - e_j|^2 is (g_i - g_j)' B (g_i - g_j)."""
         scores, asked = query.scores, query.candidates.subset(places)
-        around = asked.model.expansion(query.scorer.regime)
         likeliest = asked.log_P.argmax(axis=1)
         if scores.log_Q is not None:
             likeliest = scores.log_Q[np.searchsorted(scores.looked_at, places)].argmax(axis=1)
         residual = np.exp(asked.log_P)
         residual[np.arange(len(asked)), likeliest] -= 1.0
-        rows = with_constant(asked.X)
+        if not asked.can("expansion"):
+            return self._solved(asked, residual)
+        around, rows = asked.model.expansion(query.scorer.regime), with_constant(asked.X)
         gradients = ((residual @ around.Q)[:, :, None] * rows[:, None, :]).reshape(len(asked), -1)
         return gradients, around.times_B(gradients)
+
+    def _solved(self, asked: Candidates, residual: Array) -> tuple[Array, Array]:
+        """The same by a solve for each, of a model that can."""
+        model, pairs = asked.model, []
+        for i in range(len(asked)):
+            g = model.pullback(with_constant(asked.X[i : i + 1])[:, :-1], residual[i : i + 1])
+            pairs.append((g.ravel(), model.solve(g).x.ravel() / model.n_labelled))
+        gradients, moves = zip(*pairs)
+        return np.stack(gradients), np.stack(moves)
 
 
 def _draw(weights: tuple[Array, ...], free: Array, rng: np.random.Generator) -> int:

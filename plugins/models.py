@@ -1,19 +1,22 @@
-"""Models: softmax regression by our own Newton method, and the same model fit by scikit-learn."""
+"""Models: softmax regression by our own Newton method, and any classifier of scikit-learn's."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 import goralx
-from goralx import Array, BadInput, Incompatible, Labelled
-from goralx.core import NotConverged, SoftmaxFit, softmax_regression
+from goralx import Array, BadInput, Features, Incompatible, Labelled
+from goralx.core import Floats, NotConverged, SoftmaxFit, softmax_regression
 
-CAPABILITIES = frozenset({"logit_variance", "expansion", "predictor"})
+CAPABILITIES = frozenset({"derivatives", "expansion", "logit_variance", "predictor"})
+LOGISTIC = "sklearn.linear_model.LogisticRegression"
+PACKAGES = ("sklearn", "xgboost", "lightgbm", "catboost")
 
 
 @dataclass(frozen=True)
@@ -67,20 +70,30 @@ class SoftmaxRegression:
 
 
 @dataclass(frozen=True)
-class SklearnLogisticRegression:
-    """The same model fit by scikit-learn's lbfgs: a second opinion, slower and less exact.
+class SklearnClassifier:
+    """Any scikit-learn classifier by its path; logistic regression is `SoftmaxRegression`'s twin.
 
-    Takes goralx's C: for two classes scikit-learn is given 2C. Intercepts are never penalised. Its
+    Of `LogisticRegression`, the default, goralx knows the derivatives: it is the same model as
+    "softmax", fit by lbfgs, a second opinion that is slower and less exact. It takes goralx's C
+    (scikit-learn is given 2C for two classes), its intercepts are never penalised, and its
     ``tolerance`` is of the gradient, which says little where the penalty is weak; how far theta is
-    from the optimum is worked out afterwards, and is the fit's ``relative_error``.
+    from the optimum is worked out afterwards, and is the fit's ``relative_error``. ``C``,
+    ``regime``, ``tolerance`` and ``max_iter`` are of it alone.
+
+    Any other ``estimator``, "sklearn.ensemble.RandomForestClassifier" say, is asked for its
+    predictions and no more: goal-oriented utilities then come of ``utility=retrain``. ``options``
+    are its own, ``seed`` its random state. Probabilities are at least ``floor``, for a forest can
+    be certain of what is wrong, and classes it has not seen are not impossible.
     """
 
+    estimator: str = LOGISTIC
+    options: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    floor: float = 1e-6
     C: float = 1.0
     regime: str = "fixed_C"
     tolerance: float = 1e-8
     max_iter: int = 10000
-
-    capabilities: ClassVar[frozenset[str]] = CAPABILITIES
 
     def __post_init__(self) -> None:
         check_options(self.C, self.regime)
@@ -88,9 +101,42 @@ class SklearnLogisticRegression:
             raise BadInput(f"model.tolerance={self.tolerance}; allowed: above 0, below 1")
         if self.max_iter < 1:
             raise BadInput(f"model.max_iter={self.max_iter}; allowed: at least 1")
+        if not 0 < self.floor < 0.1:
+            raise BadInput(f"model.floor={self.floor}; allowed: above 0, below 0.1")
+        if not self._logistic:
+            self._unfitted()
+        elif self.options:
+            raise BadInput(
+                "model.options are for other estimators; logistic regression has model.C, "
+                "model.tolerance and model.max_iter"
+            )
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return CAPABILITIES if self._logistic else frozenset()
+
+    @property
+    def _logistic(self) -> bool:
+        return self.estimator == LOGISTIC
 
     def fit(
-        self, labelled: Labelled, n_classes: int, previous: SoftmaxFit | None = None
+        self, labelled: Labelled, n_classes: int, previous: Any = None
+    ) -> SoftmaxFit | ClassifierFit:
+        if self._logistic:
+            return self._logistic_fit(labelled, n_classes, previous)
+        return ClassifierFit.of(self._unfitted(), labelled, n_classes, self.floor)
+
+    def restore(
+        self, labelled: Labelled, n_classes: int, arrays: Mapping[str, Array]
+    ) -> SoftmaxFit | ClassifierFit:
+        if not self._logistic:  # the same samples in the same order, and the same seed
+            return self.fit(labelled, n_classes)
+        return softmax_regression.restore(
+            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=False
+        )
+
+    def _logistic_fit(
+        self, labelled: Labelled, n_classes: int, previous: SoftmaxFit | None
     ) -> SoftmaxFit:
         from sklearn.linear_model import LogisticRegression
 
@@ -117,12 +163,70 @@ class SklearnLogisticRegression:
             labelled.X, labelled.y, theta, l2=l2, penalize_intercept=False
         )
 
-    def restore(
-        self, labelled: Labelled, n_classes: int, arrays: Mapping[str, Array]
-    ) -> SoftmaxFit:
-        return softmax_regression.restore(
-            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=False
-        )
+    def _unfitted(self) -> Any:
+        """The classifier with its options; `BadInput` for what is none, or cannot say how sure."""
+        from sklearn.base import is_classifier
+
+        package, (module, _, name) = self.estimator.split(".")[0], self.estimator.rpartition(".")
+        if package not in PACKAGES or not module:
+            raise BadInput(
+                f"model.estimator={self.estimator}; allowed: a classifier of "
+                f"{', '.join(PACKAGES)} by its path, e.g. sklearn.ensemble.RandomForestClassifier"
+            )
+        try:
+            cls = getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            raise BadInput(f"model.estimator={self.estimator}: {error}") from None
+        except AttributeError:
+            raise BadInput(f"model.estimator={self.estimator}: {module} has no {name}") from None
+        try:
+            made = cls(**self.options)
+            if "random_state" not in self.options and "random_state" in made.get_params():
+                made.set_params(random_state=self.seed)
+            sound = is_classifier(made) and hasattr(made, "predict_proba")
+        except (AttributeError, TypeError, ValueError) as error:
+            options = f" with model.options={self.options}" if self.options else ""
+            raise BadInput(f"model.estimator={self.estimator}{options}: {error}") from None
+        if not sound:
+            raise BadInput(
+                f"model.estimator={self.estimator} is no classifier with predict_proba; choose "
+                "another, or switch its probabilities on in model.options"
+            )
+        return made
+
+
+@dataclass(frozen=True)
+class ClassifierFit:
+    """A fitted classifier, asked for its predictions; classes it has not seen have the floor."""
+
+    classifier: Any = field(repr=False)
+    n_labelled: int
+    n_classes: int
+    floor: float
+
+    noise: ClassVar[float] = 0.0
+
+    @classmethod
+    def of(cls, classifier: Any, labelled: Labelled, n_classes: int, floor: float) -> ClassifierFit:
+        name, X = type(classifier).__name__, labelled.X[:]
+        try:
+            classifier.fit(X, labelled.y)
+        except (TypeError, ValueError) as error:
+            said = " ".join(str(error).split())
+            raise BadInput(
+                f"model.estimator: {name} cannot fit {len(labelled)} samples: {said}"
+            ) from None
+        return cls(classifier, len(labelled), n_classes, floor)
+
+    def log_proba(self, X: Features) -> Floats:
+        P = np.zeros((X.shape[0], self.n_classes))
+        P[:, self.classifier.classes_] = self.classifier.predict_proba(X)
+        P = np.maximum(P, self.floor)
+        log_P: Floats = np.log(P / P.sum(axis=1, keepdims=True)).astype(X.dtype, copy=False)
+        return log_P
+
+    def checkpoint(self) -> dict[str, Array]:
+        return {}
 
 
 def absent_classes(y: NDArray[np.int64], n_classes: int) -> NDArray[np.bool_]:
@@ -148,4 +252,4 @@ def check_options(C: float, regime: str) -> None:
 @goralx.hookimpl
 def register_models(register):
     register("softmax", SoftmaxRegression)
-    register("sklearn", SklearnLogisticRegression)
+    register("sklearn", SklearnClassifier)

@@ -11,7 +11,9 @@ utility        a candidate costs           believe it
 ``retrain``    K exact refits              always
 =============  ==========================  ===================================================
 
-Where all of a pool would take more than a minute, the best by influence are looked at again.
+Where all of a pool would take more than a minute, the best by influence are looked at again: by
+that of a softmax regression where the model has no derivatives. ``influence`` and ``lookahead`` ask
+derivatives of the model, ``implicit`` its curvature, ``retrain`` no more than another fit.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from goralx import (
     BadInput,
     Candidates,
     Direction,
+    Labelled,
     LogitGoal,
     PredictionGoal,
     Reference,
@@ -40,6 +43,7 @@ from goralx import (
 from goralx.core import (
     Expansion,
     Levered,
+    Linearised,
     appended,
     cost,
     implicit,
@@ -52,7 +56,6 @@ from goralx.core import (
 
 _DRAWN = 8  # candidates that kappa is worked out for where nothing depends on it
 _LABELS = 3  # of a candidate, that kappa looks at: the largest move is nearly always among them
-SECOND_ORDER: frozenset[str] = frozenset({"expansion"})
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,9 @@ class _Screened(goralx.UtilityEstimator):
 
     ``screen``: the influence utility ranks the pool, and only that many of the best are looked at
     again. Null: all of them where that is a minute's work of one core, by a count of operations
-    that is the same on every machine, else as many as a minute pays for, at least 20.
+    that is the same on every machine, else as many as a minute pays for, at least 20; 20 of a model
+    whose work cannot be counted.
     """
-
-    needs_model: ClassVar[frozenset[str]] = SECOND_ORDER
 
     screen: int | None = None
 
@@ -102,6 +104,8 @@ class _Screened(goralx.UtilityEstimator):
     def looks_at(self, candidates: Candidates, reference: Reference) -> int | None:
         if self.screen is not None:
             return self.screen
+        if not candidates.can("expansion"):
+            return cost.FEWEST
         N = len(candidates)
         of_few_or_all = (self.operations(candidates, reference, n) for n in (cost.FEWEST, N))
         return max(cost.affordable(*operations) for operations in of_few_or_all)
@@ -133,6 +137,7 @@ class Implicit(_Screened):
     """
 
     needs: ClassVar[Literal["value", "gradient", "hessian"]] = "hessian"
+    needs_model: ClassVar[frozenset[str]] = frozenset({"expansion"})
 
     def operations(
         self, candidates: Candidates, reference: Reference, N: int
@@ -186,8 +191,11 @@ class Lookahead(_Remeasured):
     deviations at 1.000 with two classes, .04 to .6 at .93 to 1 with 26.
 
     Each candidate and label costs a pass over the reference: ``reference_size`` takes that many of
-    it at random (sums are scaled up), ``screen`` bounds the candidates.
+    it at random (sums are scaled up), ``screen`` bounds the candidates. A model with derivatives
+    and no curvature in closed form is asked two solves for each class (`goralx.core.Linearised`).
     """
+
+    needs_model: ClassVar[frozenset[str]] = frozenset({"derivatives"})
 
     def operations(
         self, candidates: Candidates, reference: Reference, N: int
@@ -197,6 +205,8 @@ class Lookahead(_Remeasured):
     def utilities(
         self, candidates: Candidates, goal: PredictionGoal, reference: Reference, *, regime: str
     ) -> Utilities:
+        if not candidates.can("expansion"):
+            return self._by_solves(candidates, goal, reference, regime)
         self.announce(candidates, reference)
         expansion = candidates.model.expansion(regime)
         seen, scale = sampled(reference, goal, self.reference_size, candidates.random_state)
@@ -209,7 +219,26 @@ class Lookahead(_Remeasured):
             U[part] = scale * goal_changes(goal, seen, expansion, changes, np.float32)
         return Utilities(U, 0.0, trust)
 
-    def changes(self, candidates: Candidates, *, regime: str) -> Array:
+    def _by_solves(
+        self, candidates: Candidates, goal: PredictionGoal, reference: Reference, regime: str
+    ) -> Utilities:
+        seen, scale = sampled(reference, goal, self.reference_size, candidates.random_state)
+        X, log_P, model = seen.X[:], in_double(seen.log_P), candidates.model
+        known, before = candidates.known, goal.value(log_P, X, seen.y)
+        around = Linearised(model, known.X[:], regime)
+
+        def of_one(i: int) -> tuple[list[float], float]:
+            one = candidates.subset(np.array([i]))
+            steps, kappa = around.steps(with_constant(one.X)[:, :-1], one.log_P)
+            after = (log_softmax(log_P + model.pushforward(X, step)) for step in steps)
+            return [scale * (goal.value(each, X, seen.y) - before) for each in after], kappa
+
+        U, kappa = zip(*candidates.pool.engine.map(of_one, range(len(candidates)), "looking ahead"))
+        return Utilities(np.array(U), 0.0, np.array(kappa))
+
+    def changes(self, candidates: Candidates, *, regime: str) -> Array | None:
+        if not candidates.can("expansion"):
+            return None
         expansion = candidates.model.expansion(regime)
         S, residual, _ = proximal(candidates, expansion)
         return implicit.steps(expansion, candidates.X, residual, S)
@@ -219,7 +248,8 @@ class Lookahead(_Remeasured):
 class Retrain(_Remeasured):
     """Exact: the model retrained with every candidate under every label, many at once.
 
-    What the others are held against; ``screen`` and ``reference_size`` as for lookahead.
+    What the others are held against; ``screen`` and ``reference_size`` as for lookahead. A model
+    without a curvature in closed form is fit anew for each, one after the other.
     """
 
     def operations(
@@ -230,19 +260,39 @@ class Retrain(_Remeasured):
     def utilities(
         self, candidates: Candidates, goal: PredictionGoal, reference: Reference, *, regime: str
     ) -> Utilities:
+        if not candidates.can("expansion"):
+            return self._by_fits(candidates, goal, reference)
         self.announce(candidates, reference)
         expansion = candidates.model.expansion(regime)
         seen, scale = sampled(reference, goal, self.reference_size, candidates.random_state)
         N, K = candidates.log_P.shape
         U = np.empty((N, K))
         for part in parts(N, K * len(expansion.phi)):
-            changes = self.changes(
-                candidates.subset(np.arange(part.start, part.stop)), regime=regime
-            )
+            changes = self._changes(candidates.subset(np.arange(part.start, part.stop)), regime)
             U[part] = scale * goal_changes(goal, seen, expansion, changes)
         return Utilities(U, 0.0, drawn_kappa(candidates, _DRAWN))
 
-    def changes(self, candidates: Candidates, *, regime: str) -> Array:
+    def _by_fits(
+        self, candidates: Candidates, goal: PredictionGoal, reference: Reference
+    ) -> Utilities:
+        seen, scale = sampled(reference, goal, self.reference_size, candidates.random_state)
+        K, before = candidates.model.n_classes, goal.measure(seen)
+
+        def of_one(i: int) -> list[float]:
+            x = with_constant(candidates.subset(np.array([i])).X)[:, :-1]
+            fits = (candidates.refit(Labelled(x, np.array([y]))) for y in range(K))
+            after = (Reference(fit, seen.X, seen.y) for fit in fits)
+            return [scale * (goal.measure(each) - before) for each in after]
+
+        each = candidates.pool.engine.map(of_one, range(len(candidates)), "retraining")
+        return Utilities(np.array(list(each)), 0.0)
+
+    def changes(self, candidates: Candidates, *, regime: str) -> Array | None:
+        if not candidates.can("expansion"):
+            return None
+        return self._changes(candidates, regime)
+
+    def _changes(self, candidates: Candidates, regime: str) -> Array:
         N, K = candidates.log_P.shape
         X = np.repeat(with_constant(candidates.X)[:, None, :-1], K, axis=0)
         y = np.tile(np.arange(K), N)[:, None]

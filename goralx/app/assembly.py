@@ -65,6 +65,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
             dev,
             pool_y=instance.y[instance.pool],
             first_order=found.build("utility", "influence"),
+            proxy=found.build("model", "softmax"),
         )
         part = {"reference_size": AUDIT_REFERENCE} if len(instance.pool) > AUDIT_REFERENCE else {}
         exact = found.build("utility", "retrain", part)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import dataclass, field, make_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -140,9 +141,15 @@ def node_type(component: Component) -> type:
             # OmegaConf takes a tuple for a list, and a dataclass refuses the mutable default
             default = field(default=f.default)
         elif f.default_factory is not NO_DEFAULT:
-            default = field(default_factory=f.default_factory)
+            default = field(default_factory=partial(_open, f.default_factory))
         fields.append((f.name, _node_field_type(f.name, types[f.name], default), default))
     return make_dataclass(component.cls.__name__, fields)
+
+
+def _open(default_factory: Callable[[], Any]) -> Any:
+    """A default that is made anew; the keys of a mapping are its user's, whatever they are."""
+    value = default_factory()
+    return OmegaConf.create(value, flags={"struct": False}) if isinstance(value, dict) else value
 
 
 def field_types(cls: type) -> dict[str, Any]:

@@ -12,7 +12,14 @@ from .estimators import Direction, FirstOrderEstimator, Utilities, UtilityEstima
 from .goals import DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
 from .hookspecs import hookimpl, plugin_manager
 from .metrics import Metric
-from .models import CurvedModel, FittedModel, Model, TravellingModel
+from .models import (
+    CurvedModel,
+    DifferentiableModel,
+    FittedModel,
+    Model,
+    TravellingModel,
+    parameters,
+)
 from .operators import LabelOperator
 from .passes import HERE, Engine, Local, Portable, Predictor, keep_freed_memory, pieces_of
 from .rounds import Checkpoint, Round
@@ -31,6 +38,7 @@ __all__ = [
     "CurvedModel",
     "Dataset",
     "DesignGoal",
+    "DifferentiableModel",
     "Direction",
     "Engine",
     "FirstOrderEstimator",
@@ -70,6 +78,7 @@ __all__ = [
     "number",
     "numbers",
     "origin",
+    "parameters",
     "pieces_of",
     "places",
     "plugin_manager",

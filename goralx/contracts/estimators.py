@@ -78,6 +78,8 @@ class FirstOrderEstimator(UtilityEstimator):
     Then a candidate costs a product with it, wherever the candidate lies.
     """
 
+    needs_model: ClassVar[frozenset[str]] = frozenset({"derivatives"})
+
     @abstractmethod
     def direction(self, goal: LogitGoal, reference: Reference, *, regime: str) -> Direction:
         """From the slope of the goal, and the labelled set's curvature."""

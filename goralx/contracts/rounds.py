@@ -39,8 +39,9 @@ class Round:
 
     ``metrics`` has the same names in every round of a run, NaN where there is nothing to say.
     ``pool_ids`` (N,) are the candidates and ``utility`` (N,) what they were worth, if the strategy
-    asked. ``queried`` (b,) were sent to the oracle, whose answers are ``labels``; empty in the last
-    round, which only measures. No array of it is to be written to.
+    asked. ``theta`` are the fit's parameters, None where it has none to show. ``queried`` (b,) were
+    sent to the oracle, whose answers are ``labels``; empty in the last round, which only measures.
+    No array of it is to be written to.
     """
 
     index: int
@@ -51,7 +52,7 @@ class Round:
     queried: Rows
     labels: Labels
     queried_utility: Floats
-    theta: Array
+    theta: Array | None
     last: bool
     checkpoint: Checkpoint = field(repr=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import cast
@@ -11,8 +11,9 @@ import numpy as np
 
 from goralx.core import Array, Floats, influence
 from goralx.data import Features, Labelled, Labels, Rows, blocks, guard_fields, part, read_only
+from goralx.errors import Incompatible
 
-from .models import CurvedModel, FittedModel, TravellingModel
+from .models import CurvedModel, DifferentiableModel, FittedModel, Model, TravellingModel
 from .passes import (
     HERE,
     Engine,
@@ -83,10 +84,10 @@ class Reference:
 
     def pull(self, G: Floats) -> Array:
         """The model's pullback of a logit gradient (M, K), summed block by block."""
-        cut = blocks(len(self.X))
-        total = self.model.pullback(self.X[cut[0]], G[cut[0]])
+        model, cut = cast(DifferentiableModel, self.model), blocks(len(self.X))
+        total = model.pullback(self.X[cut[0]], G[cut[0]])
         for block in cut[1:]:
-            total = total + self.model.pullback(self.X[block], G[block])
+            total = total + model.pullback(self.X[block], G[block])
         return total
 
     def _look(self, goal: Measured, slope_of: Sloped | None) -> None:
@@ -107,7 +108,7 @@ class Reference:
         """One pass over the samples; what it finds is kept, log P is returned if it was asked."""
         M, engine, known = len(self.X), self.engine, self.__dict__.get("log_P")
         keep = keep and known is None
-        model: Predictor = self.model
+        model = cast(Predictor, self.model)  # asked for a slope only where it has derivatives
         if engine.remote:
             model = cast(TravellingModel, self.model).predictor
         own = slope_of if any(goal is slope_of for goal in goals) else None
@@ -148,7 +149,8 @@ class Candidates:
     """The pool samples that may be queried now, N of the M in the initial pool.
 
     ``pool`` is the initial pool, ``rows`` (N,) its rows that are still unlabelled, ``labelled``
-    what the model was fit on, ``progress`` in [0, 1] how much of the budget is spent.
+    what the model was fit on, ``progress`` in [0, 1] how much of the budget is spent. ``learner``
+    fits; ``imagined`` are samples with made-up labels that the model was fit on as well.
     """
 
     pool: Reference
@@ -156,6 +158,8 @@ class Candidates:
     labelled: Labelled
     progress: float
     random_state: int = 0
+    learner: Model | None = field(default=None, repr=False)
+    imagined: Labelled | None = None
 
     def __post_init__(self) -> None:
         guard_fields(self, "rows")
@@ -203,7 +207,8 @@ class Candidates:
 
     def _pushed(self, rows: Rows, block: slice, v: Array) -> Floats:
         """The model's pushforward of v at some rows (n,) of a block of the pool: (n, K)."""
-        X, model, size = self.pool.X, self.model, block.stop - block.start
+        X, size = self.pool.X, block.stop - block.start
+        model = cast(DifferentiableModel, self.model)
         if 2 * len(rows) < size or X.shape[1] < model.n_classes:  # the less is gathered
             return model.pushforward(X[rows], v)
         S = model.pushforward(X[block], v)
@@ -216,12 +221,38 @@ class Candidates:
     def inserted(self, position: int, label: int | None, regime: str) -> Candidates:
         """The others, seen through the model as it would be were this one labelled so.
 
-        Asks "expansion" of the model. ``labelled`` stays: made-up labels are nobody's.
+        Without a refit where the model has an "expansion". ``labelled`` stays: made-up labels are
+        nobody's, and are ``imagined``.
         """
-        x = self.pool.X[self.rows[position]]
-        model = cast(CurvedModel, self.model).inserted(x, label, regime)
-        pool = replace(self.pool, model=model)
-        return replace(self, pool=pool, rows=np.delete(self.rows, position))
+        row, others = self.rows[[position]], np.delete(self.rows, position)
+        if self.can("expansion"):
+            x = self.pool.X[row[0]]
+            model: FittedModel = cast(CurvedModel, self.model).inserted(x, label, regime)
+            return replace(self, pool=replace(self.pool, model=model), rows=others)
+        if label is None:
+            raise Incompatible(
+                f"{type(self.learner).__name__} cannot take a sample without a label; use "
+                "batch=top, or model=softmax"
+            )
+        one = Labelled(part(self.pool.X, row), np.array([label]))
+        imagined = one if self.imagined is None else self.imagined.and_(one)
+        pool = replace(self.pool, model=self.refit(one))
+        return replace(self, pool=pool, rows=others, imagined=imagined)
+
+    def can(self, capability: str) -> bool:
+        """Whether the model can; one that came without a learner is taken to be able to."""
+        return self.learner is None or capability in self.learner.capabilities
+
+    @property
+    def known(self) -> Labelled:
+        """What the model was fit on: the labelled samples, and those that are imagined."""
+        return self.labelled if self.imagined is None else self.labelled.and_(self.imagined)
+
+    def refit(self, more: Labelled) -> FittedModel:
+        """The model fit again, with some more samples beside those that it was fit on."""
+        if self.learner is None:
+            raise Incompatible("these candidates have no learner, and nothing can be refit")
+        return self.learner.fit(self.known.and_(more), self.model.n_classes, previous=self.model)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -9,7 +9,7 @@ Eqs 6-7; ``coordinates`` and ``newton``; ``road``, which chooses what that leans
 be worth, Eqs 2-3). Then beyond first order: ``inverse`` (``curvature``, and ``inverse_curvature``,
 which chooses the road to its inverse; what each costs) and ``beyond`` (``expansion``, ``implicit``
 and ``second_order``; ``retraining`` with ``dual_newton`` or, where these are too large, ``refits``;
-``fantasy``, a model with one more sample).
+``fantasy``, a model with one more sample; ``linearised``, the same for models that can only solve).
 
 Notation, the same in every module:
 
@@ -41,6 +41,7 @@ why softmax regression at C is the sigmoid at 2C).
 from . import influence, softmax_regression
 from .beyond import implicit
 from .beyond.expansion import Expansion, Levered
+from .beyond.linearised import Linearised
 from .beyond.retraining import predictions as predictions_after
 from .beyond.second_order import Probes, SampleSum, Sandwich, sandwich, unit_steps
 from .fit.objective import appended
@@ -55,6 +56,7 @@ __all__ = [
     "Expansion",
     "Floats",
     "Levered",
+    "Linearised",
     "NotConverged",
     "Probes",
     "SampleSum",

@@ -13,7 +13,7 @@ from goralx.errors import BadInput
 from .features import Features, check_finite, spread
 from .labels import Labels, check_classes
 from .matrix import Rows
-from .memory import as_matrix, part
+from .memory import as_matrix, part, stacked
 from .shared import guard_fields, read_only
 
 
@@ -26,6 +26,10 @@ class Labelled:
 
     def __post_init__(self) -> None:
         guard_fields(self, "X", "y")
+
+    def and_(self, more: Labelled) -> Labelled:
+        """These samples, then those."""
+        return Labelled(stacked(self.X, more.X), np.concatenate([self.y, more.y]))
 
     def __len__(self) -> int:
         return len(self.y)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse, vstack
 
 from goralx.errors import BadInput
 
@@ -90,3 +91,11 @@ def as_matrix(X: NDArray[Any] | Matrix) -> Matrix:
 def part(X: Any, index: slice | Rows) -> Any:
     """These rows of X: an array of an array, a matrix of a matrix."""
     return as_matrix(X).part(index)
+
+
+def stacked(first: Any, second: Any) -> Any:
+    """The rows (n, d) of one, then those of the other: an array, or a csr_array of sparse rows."""
+    rows = [X if issparse(X) else X[:] for X in (first, second)]
+    if any(issparse(X) for X in rows):
+        return csr_array(vstack([csr_array(X) for X in rows], format="csr"))
+    return np.concatenate(rows)

@@ -18,6 +18,7 @@ from scipy.special import log_softmax
 from goralx.contracts import (
     Candidates,
     CurvedModel,
+    DifferentiableModel,
     LogitGoal,
     PredictionGoal,
     Reference,
@@ -69,8 +70,8 @@ def contributions(
 def _first_order(
     candidates: Candidates, goal: LogitGoal, reference: Reference, regime: str
 ) -> Array:
-    """G_u . dz_u with d = -(1/n) H^-1 grad R(x, y) (Eq. 2): asks nothing but `FittedModel`."""
-    model = candidates.model
+    """G_u . dz_u with d = -(1/n) H^-1 grad R(x, y) (Eq. 2): asks nothing but derivatives."""
+    model = cast(DifferentiableModel, candidates.model)
     _, G = goal.value_and_logit_gradient(reference.log_P, reference.X, reference.y)
     n, K = candidates.log_P.shape
     share = model.penalty_gradient if regime == "fixed_lambda" else 0.0

@@ -108,7 +108,7 @@ def explain_round(
     unlabelled = np.flatnonzero(~np.isin(instance.pool, rows))
     progress = (len(rows) - n_init) / experiment.budget
     pool = Reference(model, instance.pool_X)
-    candidates = Candidates(pool, unlabelled, labelled, progress, experiment.seed)
+    candidates = Candidates(pool, unlabelled, labelled, progress, experiment.seed, experiment.model)
     scores = utility(candidates, per_label=True)
     pool_ids = _samples(samples, batch, round)
     ids = dict(zip(instance.pool[unlabelled].tolist(), range(len(unlabelled))))

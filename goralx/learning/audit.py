@@ -11,7 +11,7 @@ import numpy as np
 
 from goralx.contracts import Candidates, CurvedModel, DesignGoal, Scores, UtilityEstimator
 from goralx.core import implicit
-from goralx.errors import BadInput, GoralxError, RunWarning
+from goralx.errors import BadInput, GoralxError, Incompatible, RunWarning
 from goralx.scoring import GoalOrientedUtility
 
 from .statistics import agreement
@@ -48,37 +48,47 @@ class Audit:
         if not -1 <= self.threshold <= 1:
             raise BadInput(f"audit.threshold={self.threshold}; a correlation: -1 to 1")
 
-    def period(self, n_labelled: int, n_classes: int) -> int:
+    def period(self, n_labelled: int, n_classes: int, *, in_batches: bool = True) -> int:
         """Rounds from one audit to the next, 0 for none; counted in fits, so the same anywhere.
 
         A round costs about two fits, an audit ``size`` K of them, or a twentieth while retraining
-        problems are small enough to be solved in batches.
+        problems are small enough to be solved in batches, by a model that can.
         """
         if self.every is not None:
             return self.every
-        batched = (n_labelled + 1) * (n_classes - 1) <= SPAN
+        batched = in_batches and (n_labelled + 1) * (n_classes - 1) <= SPAN
         fits = self.size * n_classes / (BATCHED if batched else 1)
         period = int(np.ceil(fits / (2.0 * SHARE)))
         return period if period <= 50 else 0
 
-    def due(self, round: int, n_labelled: int, n_classes: int) -> bool:
-        period = self.period(n_labelled, n_classes)
-        return period > 0 and round % period == 0
-
 
 @dataclass(frozen=True)
 class Auditor:
-    """Holds a goal-oriented utility against ``exact``, an estimator that retrains."""
+    """Holds a goal-oriented utility against ``exact``, an estimator that retrains.
+
+    Raises `Incompatible` where an audit was asked for and there is nothing to hold it against.
+    """
 
     audit: Audit
     utility: GoalOrientedUtility
     exact: UtilityEstimator
 
+    def __post_init__(self) -> None:
+        if self.audit.every and not self.possible:
+            raise Incompatible(
+                f"audit.every={self.audit.every}: the gains of {type(self.utility.goal).__name__} "
+                "ask no label and are exact, there is nothing to audit; leave audit.every out"
+            )
+
     @property
     def possible(self) -> bool:
-        """Label-free criteria are exact already; some models cannot be retrained in batches."""
-        design = isinstance(self.utility.goal, DesignGoal)
-        return not design and self.exact.needs_model <= self.utility.model.capabilities
+        """Label-free criteria are exact already."""
+        return not isinstance(self.utility.goal, DesignGoal)
+
+    def due(self, round: int, n_labelled: int, n_classes: int) -> bool:
+        in_batches = "expansion" in self.utility.model.capabilities
+        period = self.audit.period(n_labelled, n_classes, in_batches=in_batches)
+        return self.possible and period > 0 and round % period == 0
 
     def agreement(
         self, candidates: Candidates, scores: Scores, rng: np.random.Generator, batch_size: int
@@ -100,6 +110,8 @@ class Auditor:
 
     def _kappa(self, part: Candidates) -> float:
         """Its median, NaN where it cannot be had."""
+        if not part.can("expansion"):
+            return float("nan")
         with suppress(GoralxError, ArithmeticError, MemoryError, np.linalg.LinAlgError):
             expansion = cast(CurvedModel, part.model).expansion(self.utility.model.regime)
             S, logits = expansion.leverage(part.X), expansion.shifted(part.X, part.log_P)

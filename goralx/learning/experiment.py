@@ -41,6 +41,7 @@ from goralx.contracts import (
     keep_freed_memory,
     named,
     numbers,
+    parameters,
 )
 from goralx.data import Array, Features, Instance, Labelled, Rows, streams
 from goralx.errors import BadInput, Incompatible, PluginError, in_words
@@ -57,6 +58,7 @@ from goralx.scoring import (
 from .audit import METRICS, Auditor
 from .measures import check_defined, measured, usual_metrics, utility_metrics
 from .oracle import Oracle
+from .promises import broken, warn
 from .state import State
 from .stopping import readable, stability, stop_set
 
@@ -228,7 +230,9 @@ class Experiment:
         done = self.halted(state.history.with_round(now)) is not None
         left = self.budget - (len(state.rows) - len(instance.init))
         unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
-        candidates = Candidates(pool, unlabelled, labelled, self._progress(left), self.seed)
+        candidates = Candidates(
+            pool, unlabelled, labelled, self._progress(left), self.seed, self.model
+        )
         selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
         if not done:
             b = min(self.batch_size, left)
@@ -242,6 +246,10 @@ class Experiment:
         warned = state.warned | {"vacuous"} if vacuous else state.warned
         if audited and "untrusted" not in warned and self.auditor and self.auditor.warn(audited):
             warned |= {"untrusted"}
+        tau = goals[self.goal]
+        if "overstated" not in warned and broken(state.predicted, tau - state.tau, state.tau):
+            warn(state.predicted, tau - state.tau)
+            warned |= {"overstated"}
 
         ids = instance.pool[unlabelled]
         queried, utility = ids[selection.rows], selection.utility
@@ -276,7 +284,7 @@ class Experiment:
             queried=queried,
             labels=oracle.reveal(queried),
             queried_utility=nothing if utility is None else utility[selection.rows],
-            theta=model.theta,
+            theta=parameters(model, self.model),
             last=done,
             checkpoint=following.checkpoint(),
         )
@@ -379,9 +387,9 @@ class Experiment:
     ) -> dict[str, float]:
         """The round's audit, if one is due; what it finds never changes a selection."""
         auditor, n = self.auditor, len(state.rows)
-        if auditor is None or scores is None or len(scores.looked_at) < 5 or not auditor.possible:
+        if auditor is None or scores is None or len(scores.looked_at) < 5:
             return {}
-        if not auditor.audit.due(state.index, n, self.instance.n_classes):
+        if not auditor.due(state.index, n, self.instance.n_classes):
             return {}
         rng = streams(self.seed, f"audit {state.index}")
         return auditor.agreement(candidates, scores, rng, self.batch_size)

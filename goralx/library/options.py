@@ -62,6 +62,7 @@ class Options:
             learner,
             dev,
             first_order=build("utility", "influence"),
+            proxy=build("model", "softmax"),
         )
 
     def asked(
@@ -94,6 +95,7 @@ class Options:
             labelled,
             self.progress,
             self.random_state,
+            learner,
         )
         return Asked(scorer, candidates, classes)
 

@@ -6,6 +6,7 @@ against one another once, and are asked together each round.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +35,7 @@ from goralx.contracts import (
     numbers,
 )
 from goralx.data import Array, Labelled, Labels, read_only
-from goralx.errors import BadInput, Incompatible
+from goralx.errors import BadInput, Incompatible, RunWarning
 
 from . import piecewise
 
@@ -43,6 +44,12 @@ FIT_NOISE = 1e-8
 ROUND_OFF = 64.0
 """Units in the last place that a utility may be off, relative to the largest: logits of some tens
 are, and probabilities with them."""
+UNSOLVED = 1e-3
+"""Relative error of a solve beyond which utilities are warned of."""
+
+
+class Imprecise(RunWarning):
+    """Utilities come of a system that was hardly solved."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class GoalOrientedUtility:
 
     ``pool_y`` (M,) are the hidden labels of the initial pool, for operators that declare that they
     need them; None outside simulation. ``first_order`` ranks the pool where the estimator looks
-    only at the best. Raises
+    only at the best, through a fit of ``proxy`` where the model itself has no derivatives. Raises
     `Incompatible`, with the way out, where they make no sense together or with the model.
     """
 
@@ -62,6 +69,7 @@ class GoalOrientedUtility:
     dev: Labelled | None = None
     pool_y: Labels | None = None
     first_order: UtilityEstimator | None = None
+    proxy: Model | None = None
 
     def __post_init__(self) -> None:
         check_goal_reference(self.goal, self.dev)
@@ -121,7 +129,7 @@ class GoalOrientedUtility:
         if not isinstance(self.goal, LogitGoal):
             return None
         first_order = self.estimator.needs != "value" or self.estimator.screen is not None
-        return self.goal if first_order else None
+        return self.goal if first_order and "derivatives" in self.model.capabilities else None
 
     def reference(self, pool: Reference) -> Reference:
         """What the goal is measured on: the initial pool, or the dev set through the same model."""
@@ -140,17 +148,33 @@ class GoalOrientedUtility:
             U = np.repeat(known[:, None], candidates.model.n_classes, axis=1)
             noise = float(np.abs(known).max()) * _round_off(candidates)
             return Scores(U, gains, noise, looked_at)
-        screen, first_order = None, self.first_order
-        if first_order is not None and isinstance(self.goal, LogitGoal):
+        screen = None
+        if self.first_order is not None and isinstance(self.goal, LogitGoal):
             screen = self.estimator.looks_at(candidates, self.reference(candidates.pool))
-        if screen is None or first_order is None or screen >= len(candidates):
+        if screen is None or self.first_order is None or screen >= len(candidates):
             return self._scores(self.estimator, candidates, per_label)
-        ranked = self._scores(first_order, candidates)
+        ranked = self._ranked(self.first_order, candidates)
         best = np.sort(np.argsort(-ranked.utility, kind="stable")[:screen])
         closer = self._scores(self.estimator, candidates.subset(best), per_label=True)
         utility = np.full(len(candidates), np.nan)
         utility[best] = closer.utility
         return replace(closer, utility=utility, looked_at=best)
+
+    def _ranked(self, first_order: UtilityEstimator, candidates: Candidates) -> Scores:
+        """All candidates to first order, through the model or, where it has no derivatives, through
+        a proxy that is fit to the same labels.
+        """
+        if first_order.needs_model <= self.model.capabilities:
+            return self._scores(first_order, candidates)
+        if self.proxy is None:
+            raise Incompatible(
+                f"{type(self.model).__name__} has no derivatives to screen by; "
+                "set utility.screen=null"
+            )
+        fitted = self.proxy.fit(candidates.labelled, candidates.model.n_classes)
+        pool = replace(candidates.pool, model=fitted, asked=(), slope_of=None)
+        seen = replace(candidates, pool=pool, learner=self.proxy)
+        return replace(self, estimator=first_order, model=self.proxy, first_order=None)(seen)
 
     def _scores(
         self, estimator: UtilityEstimator, candidates: Candidates, per_label: bool = False
@@ -168,6 +192,7 @@ class GoalOrientedUtility:
         largest = max(float(estimate.U.max()), -float(estimate.U.min()))
         noise = largest * (_round_off(candidates) + estimate.relative_error)
         everyone = np.arange(len(candidates))
+        check_solved(estimate.relative_error)
         return Scores(estimate.U, self._finite(utility), noise, everyone, estimate.trust, log_Q)
 
     def _piecewise(
@@ -186,6 +211,7 @@ class GoalOrientedUtility:
         utility, U = piecewise.score(candidates, found, self.operator, y_true)
         noise = float(np.abs(U).max()) * (_round_off(candidates) + found.relative_error)
         everyone = np.arange(len(candidates))
+        check_solved(found.relative_error)
         return Scores(U, self._finite(utility), noise, everyone, estimator.trust(candidates))
 
     def _check_estimate(
@@ -232,13 +258,26 @@ def _round_off(candidates: Candidates) -> float:
     return FIT_NOISE + candidates.model.noise + ROUND_OFF * eps
 
 
+def check_solved(relative_error: float) -> None:
+    """Warn of a solver that left so much of its error that ranks may be by chance."""
+    if not relative_error <= UNSOLVED:
+        warnings.warn(
+            "the model solved with its curvature only to a relative error beyond "
+            f"{UNSOLVED:g}: utilities may rank by chance. Standardise the features or lower C; "
+            "goralx.testing.check_model puts a model of one's own to the test",
+            Imprecise,
+            stacklevel=4,
+        )
+
+
 def check_model(asking: Goal | LabelOperator | UtilityEstimator | BatchRule, model: Model) -> None:
     """A component that asks of the model what it cannot give is refused."""
     missing = asking.needs_model - model.capabilities
     if missing:
+        way_out = "utility=retrain or " if isinstance(asking, UtilityEstimator) else ""
         raise Incompatible(
             f"{type(asking).__name__} asks {', '.join(sorted(missing))} of the model, which "
-            f"{type(model).__name__} cannot give; use model=softmax"
+            f"{type(model).__name__} cannot give; use {way_out}model=softmax"
         )
 
 

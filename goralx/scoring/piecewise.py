@@ -77,7 +77,7 @@ def score(
         here = slice(*np.searchsorted(rows, [piece.start, piece.stop]))
         truth = None if y_true is None else y_true[here]
         pieces.append(Unscored(part(pool.X, piece), rows[here] - piece.start, truth))
-    model: Predictor = pool.model
+    model = cast(Predictor, pool.model)
     if pool.engine.remote:
         model = cast(TravellingModel, pool.model).predictor
     scoring = Scoring(model, found, operator, candidates.progress)

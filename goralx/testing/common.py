@@ -51,6 +51,8 @@ def _is_plain(hint: Any) -> bool:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return True
+    if origin is dict and arguments[1] is Any:  # another's options, whose types are its own
+        return _is_plain(arguments[0])
     if origin in (Union, types.UnionType, list, tuple, dict):
         return all(a is Ellipsis or _is_plain(a) for a in arguments)
     return False

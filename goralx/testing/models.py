@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from scipy.special import logsumexp
 
-from goralx.contracts import FittedModel, Model
+from goralx.contracts import DifferentiableModel, Model
 from goralx.core import Array, Floats
 from goralx.data import Features, Labelled
 from goralx.errors import GoralxError
@@ -30,12 +32,20 @@ def check_is_model(model: Model) -> None:
 
 
 def check_fit_describes_itself(model: Model) -> None:
-    """A fit knows its samples and classes, and its penalty's gradient has the shape of theta."""
+    """A fit knows its samples, its classes and its noise, and has the derivatives it is said to."""
+    asked = ("theta", "penalty_gradient", "pullback", "pushforward", "solve")
     for K in CLASSES:
         fitted = model.fit(labelled(K, 30), K)
         assert fitted.n_labelled == 30, f"n_labelled is {fitted.n_labelled}, 30 were given"
         assert fitted.n_classes == K, f"n_classes is {fitted.n_classes}, {K} were given"
-        require_array(fitted.penalty_gradient, fitted.theta.shape, "penalty_gradient")
+        assert fitted.noise >= 0.0, f"noise is {fitted.noise}; expected a relative error, 0 or more"
+        missing = [name for name in asked if not hasattr(fitted, name)]
+        if not _differentiable(model):
+            assert missing, 'has every derivative; name "derivatives" among its capabilities'
+            continue
+        assert not missing, f'offers "derivatives" and has no {", ".join(missing)}'
+        fit = cast(DifferentiableModel, fitted)
+        require_array(fit.penalty_gradient, fit.theta.shape, "penalty_gradient")
 
 
 def check_predictions(model: Model) -> None:
@@ -66,10 +76,12 @@ def check_class_without_labels(model: Model) -> None:
 
 def check_pushforward(model: Model) -> None:
     """``pushforward`` is how predictions differ between two nearby fits, along their difference."""
+    if not _differentiable(model):
+        return
     for K in CLASSES:
         samples, X = labelled(K, 60), _pool(K)
-        first = model.fit(_head(samples, 59), K)
-        second = model.fit(samples, K, previous=first)
+        first = _fit(model, _head(samples, 59), K)
+        second = _fit(model, samples, K, previous=first)
         v = second.theta - first.theta
         mean = 0.5 * (first.pushforward(X, v) + second.pushforward(X, v))
         change = second.log_proba(X) - first.log_proba(X)
@@ -83,8 +95,10 @@ def check_pushforward(model: Model) -> None:
 
 def check_pullback_is_transpose(model: Model) -> None:
     """``pullback`` is the transpose of ``pushforward``: <G, J v> = <J'G, v>."""
+    if not _differentiable(model):
+        return
     for K in CLASSES:
-        fitted, X, rng = model.fit(labelled(K, 30), K), _pool(K), np.random.default_rng(K)
+        fitted, X, rng = _fit(model, labelled(K, 30), K), _pool(K), np.random.default_rng(K)
         G = _centred(rng.normal(size=(len(X), K)))
         pulled = fitted.pullback(X, G)
         require_array(pulled, fitted.theta.shape, "pullback")
@@ -101,8 +115,10 @@ def check_pullback_is_transpose(model: Model) -> None:
 
 def check_solve(model: Model) -> None:
     """``solve`` is linear, symmetric and positive, and reports a small residual."""
+    if not _differentiable(model):
+        return
     for K in CLASSES:
-        fitted = model.fit(labelled(K, 30), K)
+        fitted = _fit(model, labelled(K, 30), K)
         g, h = _gradients(fitted, K)
         solved_g, solved_h = fitted.solve(g), fitted.solve(h)
         for solution in (solved_g, solved_h):
@@ -133,13 +149,15 @@ def check_one_more_sample(model: Model) -> None:
     The slow road to ``solve``, ``pullback``, ``pushforward`` and ``penalty_gradient`` at once. One
     sample of n is a step of order 1/n with an error of order 1/n^2: 5 % of it are allowed.
     """
+    if not _differentiable(model):
+        return
     n = 800
     for K in CLASSES:
         samples, X = labelled(K, n), _pool(K)
         x, y = samples.X.mean(axis=0, keepdims=True), np.array([K - 1])
         more = Labelled(np.concatenate([samples.X, x]), np.concatenate([samples.y, y]))
-        fitted = model.fit(samples, K)
-        refit = model.fit(more, K, previous=fitted)
+        fitted = _fit(model, samples, K)
+        refit = _fit(model, more, K, previous=fitted)
         residual = np.exp(fitted.log_proba(x))
         residual[0, y] -= 1.0
         gradient = fitted.pullback(x, residual)
@@ -177,18 +195,24 @@ def check_restore(model: Model) -> None:
         for name, array in arrays.items():
             assert array.dtype.kind in "fiub", f"checkpoint: {name} is no array of numbers"
         restored = model.restore(_head(samples, 30), K, arrays)
-        g, _ = _gradients(fitted, K)
-        for what, mine, theirs in (
-            ("theta", fitted.theta, restored.theta),
+        differentiable = []
+        if _differentiable(model):
+            mine, theirs = (cast(DifferentiableModel, fit) for fit in (fitted, restored))
+            g, _ = _gradients(mine, K)
+            differentiable = [
+                ("theta", mine.theta, theirs.theta),
+                ("solve", mine.solve(g).x, theirs.solve(g).x),
+            ]
+        for what, ours, again in (
+            *differentiable,
             ("log_proba", fitted.log_proba(X), restored.log_proba(X)),
-            ("solve", fitted.solve(g).x, restored.solve(g).x),
             (
-                "the next fit",
-                model.fit(samples, K, previous=fitted).theta,
-                model.fit(samples, K, previous=restored).theta,
+                "the next fit's log_proba",
+                model.fit(samples, K, previous=fitted).log_proba(X),
+                model.fit(samples, K, previous=restored).log_proba(X),
             ),
         ):
-            assert np.array_equal(mine, theirs), (
+            assert np.array_equal(ours, again), (
                 f"K={K}: restored from its checkpoint, {what} differs"
             )
 
@@ -203,12 +227,38 @@ def check_float32_features(model: Model) -> None:
         require_close(log_P, expected, f"K={K}: log_proba of float32 features", rtol=1e-4)
 
 
+def check_float32_solve(model: Model) -> None:
+    """A pool in single precision gives the direction that one in double precision gives.
+
+    Its logit gradients sum to zero over classes only up to round-off. Along what no prediction
+    sees, which an intercept without a penalty leaves without curvature, a solver would blow that
+    up: centre the gradients in double precision before they are pulled back.
+    """
+    if not _differentiable(model):
+        return
+    for K in CLASSES:
+        fitted = _fit(model, labelled(K, 60), K)
+        X = labelled(K, 2000, seed=2).X + 3.0
+        G = np.exp(fitted.log_proba(X))
+        G[:, 0] -= 1.0
+        rough = X.astype(np.float32)
+        single = fitted.solve(fitted.pullback(rough, G.astype(np.float32)))
+        expected = fitted.solve(fitted.pullback(X, _centred(G))).x
+        require_close(
+            _centred(fitted.pushforward(rough, single.x)),
+            _centred(fitted.pushforward(X, expected)),
+            f"K={K}: solve(pullback(...)) of a float32 pool; centre the gradients before the "
+            f"pullback (relative_error {single.relative_error:.1e})",
+            rtol=1e-3,
+        )
+
+
 def check_logit_variance(model: Model) -> None:
     """If "logit_variance" is offered, it is (1/n) J H^-1 J' of each class-centred logit."""
     if "logit_variance" not in model.capabilities:
         return
     for K in CLASSES:
-        fitted, X = model.fit(labelled(K, 30), K), _pool(K)[:4]
+        fitted, X = _fit(model, labelled(K, 30), K), _pool(K)[:4]
         variance = fitted.logit_variance(X)  # type: ignore[attr-defined]
         expected = np.empty((len(X), K))
         for i, k in np.ndindex(*expected.shape):
@@ -225,12 +275,25 @@ def check_inputs_untouched(model: Model) -> None:
         with untouched(X=samples.X, y=samples.y, pool=X):
             fitted = model.fit(samples, K)
             fitted.log_proba(X)
+        if not _differentiable(model):
+            continue
+        fitted = cast(DifferentiableModel, fitted)
         G = np.random.default_rng(0).normal(size=(len(X), K))
         g, v = fitted.theta.copy(), fitted.theta + 1.0
         with untouched(X=X, G=G, v=v, g=g, theta=fitted.theta):
             fitted.pullback(X, G)
             fitted.pushforward(X, v)
             fitted.solve(g)
+
+
+def _differentiable(model: Model) -> bool:
+    return "derivatives" in model.capabilities
+
+
+def _fit(
+    model: Model, samples: Labelled, K: int, previous: DifferentiableModel | None = None
+) -> DifferentiableModel:
+    return cast(DifferentiableModel, model.fit(samples, K, previous=previous))
 
 
 def _pool(K: int) -> Features:
@@ -246,7 +309,7 @@ def _centred(logits: Floats) -> Floats:
     return centred
 
 
-def _gradients(fitted: FittedModel, K: int) -> tuple[Array, Array]:
+def _gradients(fitted: DifferentiableModel, K: int) -> tuple[Array, Array]:
     """Two right-hand sides as a goal would give them."""
     X, rng = _pool(K), np.random.default_rng(K)
     g, h = (fitted.pullback(X, _centred(rng.normal(size=(len(X), K)))) for _ in range(2))
@@ -265,6 +328,7 @@ CHECKS: tuple[Check, ...] = (
     check_warm_start,
     check_restore,
     check_float32_features,
+    check_float32_solve,
     check_logit_variance,
     check_inputs_untouched,
 )

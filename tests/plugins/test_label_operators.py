@@ -173,7 +173,7 @@ def test_laplace_resolves_under_its_beliefs(table):
 
 def test_laplace_is_refused_with_a_model_that_cannot_say_how_sure_it_is():
     class Plain:
-        capabilities = frozenset()
+        capabilities = frozenset({"derivatives"})
         regime = "fixed_C"
 
     with pytest.raises(Incompatible, match=r"logit_variance.*model=softmax"):
