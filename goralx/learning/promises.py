@@ -6,7 +6,7 @@ import warnings
 
 from goralx.errors import RunWarning
 
-FAR = 10.0
+FAR = 30.0
 """Times the realised change that a promise must be to count as broken..."""
 LARGE = 0.5
 """... and share of the whole goal that it must be, for small changes are realised by chance."""

@@ -110,7 +110,7 @@ def test_audits_change_no_selection():
 def test_a_low_correlation_warns_once_and_names_what_does_better():
     with pytest.warns(Untrusted, match="utility=") as told:
         list(audited(every=1, size=5, threshold=1.0).rounds())
-    assert len(told) == 1
+    assert sum(issubclass(each.category, Untrusted) for each in told) == 1
 
 
 def test_no_warning_above_the_threshold():
