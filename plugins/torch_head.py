@@ -32,9 +32,9 @@ class TorchHead:
     """Softmax over a linear layer, or over ``hidden`` tanh units and a linear layer, in PyTorch.
 
     The objective is softmax regression's, with the penalty 1/(2 n C) on all but the last layer's
-    intercepts, and on these while a class has no label. A hidden layer starts from ``seed`` in the first round, later from the round before,
-    and ends in a local optimum; utilities are those of the network linearised there. Needs torch:
-    pip install 'goralx[torch]'.
+    intercepts, and on these while a class has no label. A hidden layer starts from ``seed`` in the
+    first round, later from the round before, and ends in a local optimum; utilities are those of
+    the network linearised there. Needs torch: pip install 'goralx[torch]'.
     """
 
     hidden: int = 0
