@@ -8,6 +8,7 @@ models of one's own, and the same model as "softmax" where ``hidden`` is 0.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -225,7 +226,7 @@ class TorchFit:
 
     @cached_property
     def _samples(self) -> tuple[Any, Any]:
-        return tensor(self.X.astype(np.float64, copy=False)), torch().from_numpy(self.y)
+        return tensor(self.X.astype(np.float64, copy=False)), tensor(self.y)
 
     def _loss(self, theta: Any) -> Any:
         X, y = self._samples
@@ -283,9 +284,11 @@ def dense(X: Features) -> Any:
 
 
 def tensor(values: Any, like: Any = None) -> Any:
-    """A tensor of an array, in its precision or in another array's."""
+    """A tensor of an array, in its precision or in another array's; on the same memory."""
     dtype = values.dtype if like is None else like.dtype
-    return torch().from_numpy(np.ascontiguousarray(values, dtype=dtype))
+    with warnings.catch_warnings():  # of arrays that are not to be written to: nobody does
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch().from_numpy(np.ascontiguousarray(values, dtype=dtype))
 
 
 def torch() -> Any:

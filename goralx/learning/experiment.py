@@ -293,8 +293,9 @@ class Experiment:
     def _fit(self, labelled: Labelled, previous: FittedModel | None) -> FittedModel:
         with asking(self.model, "model", "fit"):
             model = self.model.fit(labelled, self.instance.n_classes, previous=previous)
-            theta, K = model.theta, model.n_classes
-        numbers(theta, np.shape(theta), self.model, "model", "theta")
+            theta, K = parameters(model, self.model), model.n_classes
+        if theta is not None:
+            numbers(theta, np.shape(theta), self.model, "model", "theta")
         if self.instance.n_classes != K:
             raise PluginError(
                 f"{named(self.model, 'model')}: fit gave a model of {K} classes; expected "

@@ -33,6 +33,7 @@ from goralx.contracts import (
     named,
     number,
     numbers,
+    parameters,
 )
 from goralx.data import Array, Labelled, Labels, read_only
 from goralx.errors import BadInput, Incompatible, RunWarning
@@ -203,8 +204,9 @@ class GoalOrientedUtility:
         with asking(estimator, "utility", "direction"):
             found = estimator.direction(self.goal, reference, regime=self.model.regime)
         instance_of(found, Direction, estimator, "utility", "the direction")
-        theta = np.shape(candidates.model.theta)
-        numbers(found.v, theta, estimator, "utility", "the direction")
+        theta = parameters(candidates.model, self.model)
+        if theta is not None:
+            numbers(found.v, theta.shape, estimator, "utility", "the direction")
         y_true = None
         if self.operator.needs_ground_truth and self.pool_y is not None:
             y_true = self.pool_y[candidates.rows]
