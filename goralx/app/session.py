@@ -27,7 +27,7 @@ from hydra.types import RunMode
 from goralx import escaping
 from goralx.errors import BadInput
 from goralx.records import in_use, read_summary
-from goralx.tracking import AFTER_THE_ROUND
+from goralx.tracking import AFTER_THE_ROUND, close_sweep
 
 from .comparing import after_sweep
 from .existing import Plan, found_in, plan, refusal
@@ -237,6 +237,8 @@ class Session:
             self.status = max(self.status, status if counts[ending] else FINISHED)
         if not (self.dry or counts["interrupted"]) and counts["done"] + counts["resumed"]:
             after_sweep(self.folder)
+        if not self.dry and self.folder.is_dir():
+            close_sweep(self.folder)  # with the report
         return self.status
 
     def _tidy(self) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from goralx.data import shown
 from goralx.errors import BadInput, GoralxError
 from goralx.escaping import say
-from goralx.tracking import StoreUnusable, Synced, records_below, sync
+from goralx.tracking import StoreUnusable, Synced, conclude_sweep, records_below, sync
 
 from .configuration import recorded
+from .sweep_folder import SweepFolder
 
 OUTPUTS = Path("outputs")
 
@@ -73,6 +74,10 @@ def bring_level(directories: Sequence[Path], store: str | None) -> Levelled:
             left_out += 1
             continue
         told, run_id = told + synced.told, synced.run_id
+    if told:
+        for folder in dict.fromkeys(directory.parent for directory in directories):
+            if SweepFolder(folder).manifest.is_file():
+                conclude_sweep(folder)
     return Levelled(told, len(directories) - told - left_out, left_out, run_id)
 
 

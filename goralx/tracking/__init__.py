@@ -4,7 +4,7 @@ In come rounds that are on disk already; nothing comes back. Whatever happens to
 goes on.
 """
 
-from .closing import tracked_lines
+from .closing import close_sweep, tracked_lines
 from .guarded import Guarded
 from .ledger import how_far
 from .mlflow import (
@@ -12,6 +12,7 @@ from .mlflow import (
     StoreUnusable,
     Synced,
     absolute_store,
+    conclude_sweep,
     fetch_records,
     records_below,
     serve,
@@ -29,6 +30,8 @@ __all__ = [
     "StoreUnusable",
     "Synced",
     "absolute_store",
+    "close_sweep",
+    "conclude_sweep",
     "fetch_records",
     "how_far",
     "plain_warnings",

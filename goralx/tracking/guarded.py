@@ -12,8 +12,8 @@ from goralx.contracts import RunInfo, TrackedRun, Tracker
 from .ledger import last_recorded, note
 from .progress import say
 
-PAUSE = 30.0
-"""Seconds, at least, before a tracker that was lost is tried again; or ten times what that took."""
+PAUSE, RATIO = 30.0, 10.0
+"""A tracker that was lost is tried again after these seconds, or these times what its loss took."""
 
 
 class Guarded(TrackedRun):
@@ -91,7 +91,7 @@ class Guarded(TrackedRun):
                 )
             self._lost = True
             now = time.monotonic()
-            self._again = now + max(PAUSE, 10 * (now - began))
+            self._again = now + max(PAUSE, RATIO * (now - began))
         except BaseException:  # Ctrl-C, SIGTERM
             self._let_go("interrupted")
             raise

@@ -10,9 +10,9 @@ import pytest
 from goralx.records import read_summary
 from goralx.tracking import how_far, records_below
 from tests.program import SHORT, call
-from tests.tracking.reading import client, tracked_runs
+from tests.tracking.reading import client, sweeps, tracked_runs
 
-QUICK = (*SHORT, "n_queries=10", "figures=false", "audit.every=0", "ceiling=false")
+QUICK = (*SHORT, "n_queries=10", "figures=false", "audit.every=0", "ceiling=false", "report=false")
 
 
 @pytest.fixture
@@ -47,6 +47,10 @@ def test_sync_brings_runs_sweeps_and_everything_level(sweep, capsys):
     found = tracked_runs(store_of(sweep))
     assert [run.info.status for run in found] == ["FINISHED"] * 3
     assert all(how_far(directory).level for directory in records_below(sweep))
+
+    (summed_up,) = sweeps(store_of(sweep))
+    assert summed_up.data.tags["goralx.sweep"] == folder.name
+    assert summed_up.info.status == "FINISHED" and summed_up.data.metrics == {"sweep/finished": 2}
 
     missing = found[0]  # whatever is lost over there comes back
     client(store_of(sweep)).delete_run(missing.info.run_id)
@@ -96,3 +100,25 @@ def test_a_store_that_is_away_ends_it_in_one_line(sweep, capsys):
     done = call(capsys, "sync", "all", "--store", "http://127.0.0.1:1")
     (line,) = said(done)
     assert done.status == 1 and "127.0.0.1" in line
+
+
+def test_a_tracked_sweep_is_summed_up_with_its_report(sweep, capsys):
+    from goralx.tracking import conclude_sweep
+
+    words = ("-m", *QUICK, "strategy=random", "seed=2,3", "tracker=mlflow")
+    assert call(capsys, *words).status == 0
+    (summed_up,) = sweeps(store_of(sweep))
+    assert summed_up.info.run_name == f"sweep {summed_up.data.tags['goralx.sweep']}"
+    assert "runs: 2 finished" in summed_up.data.tags["mlflow.note.content"]
+    folder = sweep / "outputs" / "sweeps" / summed_up.data.tags["goralx.sweep"]
+    (folder / "report").mkdir(exist_ok=True)
+    (folder / "report" / "page.html").write_text("<p>who won</p>")
+    assert conclude_sweep(folder) == summed_up.info.run_id  # the same run again
+    kept = {f.path for f in client(store_of(sweep)).list_artifacts(summed_up.info.run_id, "report")}
+    assert "report/page.html" in kept
+
+    (sweep / "outputs" / "mlflow.db").write_bytes(b"no database, but long enough to look at" * 99)
+    lost = call(capsys, *words[:-2], "seed=4,5", "tracker=mlflow")
+    assert lost.status == 0 and "sweep: 2 done" in lost.out
+    assert "2 of its runs not tracked in full · goralx sync" in lost.err
+    assert lost.out.count("tracked  ") == 2

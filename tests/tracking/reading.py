@@ -16,7 +16,14 @@ def client(uri):
 def tracked_runs(uri):
     reader = client(uri)
     ids = [e.experiment_id for e in reader.search_experiments() if e.name == "goralx"]
-    return reader.search_runs(ids) if ids else []
+    found = reader.search_runs(ids) if ids else []
+    return [run for run in found if "goralx.kind" not in run.data.tags]
+
+
+def sweeps(uri):
+    """The runs that sum sweeps up."""
+    everywhere = [e.experiment_id for e in client(uri).search_experiments()]
+    return client(uri).search_runs(everywhere, "tags.`goralx.kind` = 'sweep'")
 
 
 def points(uri, run_id, name):

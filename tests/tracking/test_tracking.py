@@ -5,12 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +29,11 @@ ROOT = Path(runs.__file__).resolve().parents[1]
 
 def sync(directory, uri):
     return sync_record(directory, uri).run_id
+
+
+def closing_lines(summary):
+    lines = closing_table(summary).splitlines()[1:]
+    return {line.split()[0]: line.strip().partition(" ")[2].strip() for line in lines}
 
 
 def test_a_run_can_be_read_back(tmp_path, store, capsys):
@@ -111,9 +110,9 @@ def test_a_tracker_that_breaks_is_one_line_and_sync_catches_up(tmp_path, store, 
     told = how_far(directory)
     assert not told.level and told.error == "ConnectionError: gone for good"
     assert told.told == (None if rounds < 0 else 36) and told.n_labelled == 36
-    tracked, pictures = closing_table(summary).splitlines()[-2:]
-    assert str(told) in tracked and f"goralx sync {directory}" in tracked
-    assert pictures.split() == ["curves", str(directory / "figures")]
+    table = closing_lines(summary)
+    assert str(told) in table["tracked"] and f"goralx sync {directory}" in table["tracked"]
+    assert table["curves"] == str(directory / "figures")
     (line,) = capsys.readouterr().err.splitlines()
     assert "ConnectionError: gone for good" in line and f"goralx sync {directory}" in line
     (stale,) = tracked_runs(store)
@@ -168,14 +167,15 @@ def test_a_tracker_that_comes_back_misses_nothing(
     tmp_path, store, capsys, monkeypatch, attempts, pause, times
 ):
     monkeypatch.setattr(guarded, "PAUSE", pause)
+    monkeypatch.setattr(guarded, "RATIO", 0.0)
     directory = tmp_path / "run"
     summary = runs.run(directory, runs.experiment(), Away(list(attempts)))
     assert assert_tracked_in_full(store, directory).info.status == "FINISHED"
     said = capsys.readouterr().err.splitlines()
     assert ["stopped" in line for line in said] == [True, False] * times
     assert how_far(directory).level
-    tracked, curves = closing_table(summary).splitlines()[-2:]
-    assert "all of it" in tracked and curves.split() == ["curves", "goralx", "ui"]
+    table = closing_lines(summary)
+    assert "all of it" in table["tracked"] and table["curves"] == "goralx ui"
 
 
 def test_what_is_interrupted_while_it_is_told_is_on_record(tmp_path, store):
@@ -311,53 +311,3 @@ def test_the_bar_and_the_vacuity_warning_are_plain_lines_on_stderr(tmp_path, cap
         assert (
             f"accuracy {summary['test']['accuracy']:.3f}, ent {summary['goals']['ent']:.4g}" in last
         )
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def test_ui_refuses_what_it_cannot_show(tmp_path, store):
-    from goralx.tracking.mlflow import serve
-
-    with pytest.raises(BadInput, match="no runs at"):
-        serve(f"sqlite:///{tmp_path}/nothing.db", free_port())
-    with pytest.raises(BadInput, match="port=70000"):
-        serve(store, 70000)
-    with pytest.raises(BadInput, match="is a server already"):
-        serve("http://127.0.0.1:5000", free_port())
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(BadInput, match="cannot be used"):
-            serve(store, taken.getsockname()[1])
-
-
-@pytest.mark.slow
-def test_ui_serves_the_curve_page_and_ends_with_its_children(tmp_path, store):
-    runs.run(tmp_path / "run", runs.experiment(n_queries=5), MlflowTracker())
-    (run,) = tracked_runs(store)
-    port = free_port()
-    code = f"from goralx.tracking.mlflow import serve; raise SystemExit(serve({store!r}, {port}))"
-    server = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    lines = [server.stdout.readline() for _ in range(2)]
-    address = lines[1].split()[-1]
-    page = f"#/experiments/{run.info.experiment_id}/runs?compareRunsMode=CHART"
-    assert address == f"http://127.0.0.1:{port}/?workflowType=machine_learning{page}"
-    with urllib.request.urlopen(address) as answer:
-        assert answer.status == 200
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(timeout=60) == 0
-    until = time.monotonic() + 20
-    while listening(port) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not listening(port)
-
-
-def listening(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

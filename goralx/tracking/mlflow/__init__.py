@@ -8,6 +8,7 @@ that parallel jobs fight over.
 from .fetching import fetch_records
 from .pages import curves, serve
 from .stores import StoreUnusable, absolute_store, default_uri
+from .sweeps import conclude_sweep
 from .syncing import Synced, records_below, sync
 from .tracker import MlflowTracker
 
@@ -16,6 +17,7 @@ __all__ = [
     "StoreUnusable",
     "Synced",
     "absolute_store",
+    "conclude_sweep",
     "curves",
     "default_uri",
     "fetch_records",
