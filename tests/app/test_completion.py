@@ -38,7 +38,7 @@ def test_a_tab_offers_what_may_come(cache, capsys, monkeypatch):
     assert ask("goralx goal=e") == [f"goal={n}" for n in found.names("goal") if n[0] == "e"]
     assert "goal=ent,fir" in ask("goralx -m goal=ent,f")
     assert ask("goralx batch_s") == ["batch_size="]
-    assert ask("goralx stop.p") == ["stop.patience="]
+    assert ask("goralx dev.f") == ["dev.fraction="]
     options = found.component("dataset", "csv").options
     given = ask("goralx dataset=csv dataset.")
     assert set(given) == {f"dataset.{option}=" for option in options}
