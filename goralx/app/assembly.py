@@ -20,6 +20,8 @@ from . import naming
 from .configuration import Settings, typed_options
 
 JOBS = ("learn", "approximation")
+NO_VALUE = "???"
+"""What an option is called that has none."""
 PRECISIONS = ("single", "double")
 RECORDED = ("all", "quantiles")
 DEV_USES = ("goal", "train")
@@ -164,7 +166,17 @@ def _options_of(node: Mapping[str, Any], names: str) -> dict[str, Any]:
     return {"names": names, **(node if node["name"] in names.split(",") else {})}
 
 
+def _check_given(config: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse an option without a value; those of components are looked at as they are built."""
+    for key, value in config.items():
+        if isinstance(value, Mapping) and key not in CHOICES:
+            _check_given(value, f"{prefix}{key}.")
+        elif value == NO_VALUE:
+            raise BadInput(f"{prefix}{key}={NO_VALUE}; it needs a value: {prefix}{key}=...")
+
+
 def _check_top_level(config: Mapping[str, Any]) -> None:
+    _check_given(config)
     for key in config:
         if key not in Settings.__dataclass_fields__:
             raise unknown_name("option", key, Settings.__dataclass_fields__)

@@ -12,6 +12,8 @@ from goralx import approximation, escaping
 from goralx.approximation import StudyRun
 from goralx.contracts import RunInfo
 from goralx.discovery import registry
+from goralx.errors import BadInput, GoralxError, RunFailed
+from goralx.records import read_summary
 from goralx.tracking import plain_warnings
 
 from . import runner
@@ -88,6 +90,29 @@ class Job:
             if alone and (self.info.directory / ".hydra").is_dir():
                 say(f"interrupted · go on with: goralx resume {short(self.info.directory)}")
             raise
+        except OSError as error:
+            if not (self.info.directory / ".hydra").is_dir():
+                raise
+            place = error.filename or self.info.directory
+            raise BadInput(
+                f"{place}: {error.strerror or error} · mend that (make room, give permission), "
+                f"then: goralx resume {short(self.info.directory)}"
+            ) from error
+        except GoralxError as error:
+            if isinstance(error, RunFailed) or not self._ended_by(error):
+                raise
+            where = short(self.info.directory)
+            raise type(error)(
+                f"{error} · recorded up to there; once that is mended: goralx resume {where}"
+            ) from error
+
+    def _ended_by(self, error: GoralxError) -> bool:
+        """Whether this is what the record says the run ended by, and not why none was begun."""
+        try:
+            ended = str(read_summary(self.info.directory).get("error", ""))
+        except GoralxError:
+            return False
+        return ended == " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def prepare_job(config: Mapping[str, Any], sweep: str | None = None) -> Job:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from goralx.errors import GoralxError, RunFailed
 
 from .shared import FAILED, REFUSED, say
 
-MENDABLE = (PermissionError, FileExistsError, FileNotFoundError, NotADirectoryError)
-"""Failures of the file system that another path or permission mends."""
+MENDABLE = (OSError, ModuleNotFoundError, MemoryError)
+"""What another path, permission, room, or a package that is installed mends."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No room on the device, none within a quota, or a file at its largest."""
 
 
 def report(error: Exception, where: str = "") -> int:
@@ -30,12 +35,24 @@ def in_a_line(error: Exception) -> tuple[int, str]:
     refused = isinstance(error, (GoralxError, *MENDABLE)) and not isinstance(error, RunFailed)
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.filename:
-        text = f"{error.filename}: {error.strerror} · give a path that you may write to"
+        text = f"{error.filename}: {error.strerror} · {_way_out(error)}"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror} · {_way_out(error)}"
+    elif isinstance(error, ModuleNotFoundError) and error.name:
+        text = f"the package {error.name} is not installed, and this needs it · pip install it"
+    elif isinstance(error, MemoryError):
+        text = f"memory is short ({text or 'no more is to be had'}) · use fewer features or samples"
     elif not isinstance(error, GoralxError):
         text = f"{type(error).__name__}: {text}"
     if not refused:
         text = f"{text} · GORALX_TRACEBACK=1 shows where"
     return (REFUSED if refused else FAILED), text
+
+
+def _way_out(error: OSError) -> str:
+    if error.errno in FULL:
+        return "make room there, or give another folder"
+    return "give a path that you may read and write"
 
 
 def _raised_in(error: Exception) -> str:

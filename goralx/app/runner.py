@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -259,7 +259,8 @@ def _follow(
             broken = {"status": status, "error": cause, "seconds": {"total": clock()}, **identity}
             with asked.held():
                 try:
-                    record.write_summary(broken)
+                    with suppress(OSError):  # a full disk: it says "running", as after a kill
+                        record.write_summary(broken)
                 finally:
                     tracked.finish(status, broken)
             raise

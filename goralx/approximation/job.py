@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,7 +196,8 @@ def _follow(
         broken = {"status": status, "error": cause, "seconds": total, **identity}
         with asked.held():
             try:
-                record.write_summary(broken)
+                with suppress(OSError):  # a full disk: it then says "running", as after a kill
+                    record.write_summary(broken)
             finally:
                 tracked.finish(status, broken)
         raise
