@@ -67,6 +67,22 @@ def in_words(what: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def reading(path: object, way_out: str) -> Iterator[None]:
+    """Whatever a damaged file makes its reader raise, as `BadInput` that names it.
+
+    Every format has errors of its own, and every library more of them. ``way_out``: what to do.
+    """
+    try:
+        yield
+    except GoralxError:
+        raise
+    except Exception as error:
+        text = str(error).strip().split("\n")[0]
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise BadInput(f"{path} cannot be read ({said}); {way_out}") from error
+
+
 def unknown_name(kind: str, given: str, names: Iterable[str], hint: str = "") -> UnknownName:
     """`UnknownName` that lists what exists and the nearest of it."""
     known = sorted(names)

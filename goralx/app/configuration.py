@@ -22,7 +22,7 @@ from omegaconf.errors import (
 )
 
 from goralx.discovery import CHOICES, METRICS, Component, Registry, registry
-from goralx.errors import BadInput, GoralxError, PluginError, as_word, unknown_name
+from goralx.errors import BadInput, GoralxError, PluginError, as_word, reading, unknown_name
 
 from .renamed import as_now
 
@@ -260,16 +260,29 @@ def hydra_files(config: DictConfig, directory: Path) -> dict[str, str]:
     }
 
 
+NEEDED = ("goal", "operator", "strategy", "utility", "batch", "model", "dataset", "tracker",
+          "batch_size", "n_queries", "seed", "guard", "monitors", "stop", "audit", "threads",
+          "progress", "dev")  # fmt: skip
+"""What the configuration of every run has said."""
+
+
 def recorded(directory: Path) -> tuple[dict[str, Any], str | None, Path | None]:
     """Of a run: its configuration, its sweep if any, and where it was started if that is there."""
     files = [directory / ".hydra" / name for name in ("config.yaml", "hydra.yaml")]
     for file in files:
         if not file.is_file():
             raise BadInput(f"{directory} holds no run, or not a whole one · {file} is missing")
-    config, hydra = (cast(DictConfig, OmegaConf.load(file)) for file in files)
-    sweep = Path(hydra.hydra.sweep.dir).name if hydra.hydra.mode == "MULTIRUN" else None
-    began_in = Path(hydra.hydra.runtime.cwd)
-    return as_now(plain(config)), sweep, began_in if began_in.is_dir() else None
+    with reading(files[1], "the record is damaged"):
+        hydra = cast(DictConfig, OmegaConf.load(files[1]))
+        sweep = Path(hydra.hydra.sweep.dir).name if hydra.hydra.mode == "MULTIRUN" else None
+        began_in = Path(hydra.hydra.runtime.cwd)
+        there = began_in if began_in.is_dir() else None
+    with reading(files[0], "the record is damaged"):
+        config = as_now(plain(cast(DictConfig, OmegaConf.load(files[0]))))
+        missing = [key for key in NEEDED if key not in config]
+        if missing:
+            raise ValueError(f"it does not say its {missing[0]}")
+    return config, sweep, there
 
 
 KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}

@@ -44,7 +44,7 @@ from goralx.contracts import (
     parameters,
 )
 from goralx.data import Array, Features, Instance, Labelled, Rows, streams
-from goralx.errors import BadInput, Incompatible, PluginError, in_words
+from goralx.errors import BadInput, Incompatible, PluginError, in_words, reading
 from goralx.scoring import (
     GoalOrientedUtility,
     VacuousUtility,
@@ -180,14 +180,16 @@ class Experiment:
                 f"were made, {len(history)} are given · give them as past="
             )
         rng = streams(self.seed, "strategy")
-        rng.bit_generator.state = dict(checkpoint.rng_state)
-        fitted_on = self.instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
+        with reading("the checkpoint", "the record is damaged; start the run anew"):
+            rng.bit_generator.state = dict(checkpoint.rng_state)
+            fitted_on = self.instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
+            model = self.model.restore(fitted_on, self.instance.n_classes, checkpoint.model)
         return State(
             rows=checkpoint.rows,
             rng=rng,
             history=history,
             index=checkpoint.round + 1,
-            model=self.model.restore(fitted_on, self.instance.n_classes, checkpoint.model),
+            model=model,
             predicted=checkpoint.predicted,
             tau=checkpoint.tau,
             done=checkpoint.done,
