@@ -95,10 +95,10 @@ def test_a_disk_that_cannot_even_take_the_ending_leaves_it_running(here, capsys,
 def test_a_fit_that_does_not_converge_later_names_the_record(here, capsys, monkeypatch):
     original = Experiment._round
 
-    def late(self, state):
+    def late(self, state, *more):
         if state.index == 1:
             raise NotConverged("no optimum after 100 steps; lower C")
-        return original(self, state)
+        return original(self, state, *more)
 
     monkeypatch.setattr(Experiment, "_round", late)
     outcome = call(capsys, *WORDS, "hydra.run.dir=run")
