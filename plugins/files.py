@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -108,6 +109,8 @@ class OfColumns(Split):
             impute=self.missing == "mean",
             marks=table.label_marks,
         )
+        if samples.warning is not None:
+            warnings.warn(samples.warning, stacklevel=2)
         if group is not None:
             of_row = table.frame[group].set_axis(table.frame.index - table.first)[samples.rows]
             names = of_row.astype(object).where(of_row.notna(), "").astype(str).str.strip()

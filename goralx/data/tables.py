@@ -5,7 +5,6 @@ Whatever is wrong with a table is said at once, with the options that decide, as
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -34,12 +33,16 @@ class TellsRowsApart(RunWarning):
 
 @dataclass(frozen=True)
 class Samples:
-    """Features (n, d) and labels (n,) of a table; ``rows`` (n,) of the ``total`` in it are used."""
+    """Features (n, d) and labels (n,) of a table; ``rows`` (n,) of the ``total`` in it are used.
+
+    ``warning`` is for whoever makes data of them, once nothing is refused any more.
+    """
 
     X: Features = field(repr=False)
     labels: NDArray[np.str_]
     rows: Rows
     total: int
+    warning: TellsRowsApart | None = None
 
     @property
     def dropped(self) -> int:
@@ -70,10 +73,10 @@ def features_and_labels(table: Table, how: Columns | None = None) -> Samples:
     if not problems.said and not (columns and used.any()):
         problems.add("no rows or no feature columns are left; drop or exclude less")
     problems.refuse()
-    _warn(columns, set(text), table)
     X = _features(columns, text, how, used)
     labels = answer.values.str.strip().to_numpy(dtype=str)[used]
-    return Samples(X, labels, (frame.index.to_numpy() - table.first)[used], table.total)
+    rows = (frame.index.to_numpy() - table.first)[used]
+    return Samples(X, labels, rows, table.total, _warning(columns, set(text), table))
 
 
 def _check_names(option: str, names: Sequence[str], frame: pd.DataFrame, label: str) -> None:
@@ -85,16 +88,15 @@ def _check_names(option: str, names: Sequence[str], frame: pd.DataFrame, label: 
         )
 
 
-def _warn(columns: Sequence[Column], text: set[Column], table: Table) -> None:
+def _warning(columns: Sequence[Column], text: set[Column], table: Table) -> TellsRowsApart | None:
     apart = [c.name for c in columns if c not in text and c.texts is None and c.tells_rows_apart]
-    if apart:
-        it = "a model may learn the order of the file from it"
-        warnings.warn(
-            f"a different whole number in every row: column {listed(apart)} of {table.source}; "
-            f"{it}; leave it out by {as_word('dataset.exclude', apart)}",
-            TellsRowsApart,
-            stacklevel=3,
-        )
+    if not apart:
+        return None
+    return TellsRowsApart(
+        f"a different whole number in every row: column {listed(apart)} of {table.source}; a model "
+        f"may learn the order of the file from it; leave it out by "
+        f"{as_word('dataset.exclude', apart)}"
+    )
 
 
 def _features(
