@@ -9,6 +9,7 @@ goes on from there, and from a hard kill too, and ends bit for bit where the who
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -192,6 +193,16 @@ def _four(value: float | None) -> str:
     return "undefined" if value is None or np.isnan(value) else f"{value:.4f}"
 
 
+def _peak_memory() -> float | None:
+    """Of this process so far, in MB: jobs of a sweep that share a process share it."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
 def _clock(elapsed: float = 0.0) -> Clock:
     """Seconds that the run has taken, which go on over an interruption."""
     began = time.perf_counter() - elapsed
@@ -303,6 +314,7 @@ def results(
         "n_queries": int(n[-1] - n[0]),
         "dev_labels_queried": int(np.isin(experiment.instance.dev, queried).sum()),
         "seconds": {"total": float("nan"), **seconds},
+        "peak_memory_mb": _peak_memory(),
     }
 
 

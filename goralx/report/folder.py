@@ -65,6 +65,7 @@ def write(
     ``against_baseline_only`` makes it the only one they are compared with. ``colours`` is where
     the project keeps which arm has which colour.
     """
+    _check_free(folder)
     ranked = arms.ranked
     held = baseline or (ranked[0] if ranked else None)
     compared = compare_all(arms, held if against_baseline_only else None)
@@ -165,13 +166,20 @@ def _headlines(arms: Arms, found: Sequence[Comparison], baseline: Arm | None) ->
     return [of_comparison(arms, c) for c in found if c.metric == AULC and c.b == baseline]
 
 
+def _check_free(folder: Path) -> None:
+    """Raise `BadInput` rather than replace anything else than an earlier report."""
+    if folder.is_file() or (folder.is_dir() and _is_other(folder)):
+        raise BadInput(f"{folder} holds something else than a report · give another --out")
+
+
+def _is_other(folder: Path) -> bool:
+    return any(folder.iterdir()) and not (folder / "report.html").is_file()
+
+
 def _swap(partial: Path, folder: Path) -> None:
-    """The new report in place of the old one; raises `BadInput` rather than replace aught else."""
+    """The new report in place of the old one."""
     if folder.exists():
-        if any(folder.iterdir()) and not (folder / "report.html").is_file():
-            raise BadInput(f"{folder} holds something else than a report · give another --out")
         old = folder.with_name(f"{folder.name}.{os.getpid()}.old")
-        shutil.rmtree(old, ignore_errors=True)
         os.replace(folder, old)
         os.replace(partial, folder)
         shutil.rmtree(old)

@@ -53,7 +53,7 @@ def steps_bar(name: str, shown: bool = True) -> Iterator[Callable[[int, int, str
 
     pace = 0.1 if sys.stderr.isatty() else 10.0
     with tqdm(desc=name, disable=not shown, mininterval=pace, dynamic_ncols=True, file=sys.stderr,
-              unit=" steps", leave=False) as bar:  # fmt: skip
+              unit=" steps", leave=False, delay=1.0) as bar:  # fmt: skip
 
         def told(done: int, total: int, what: str) -> None:
             bar.total = total

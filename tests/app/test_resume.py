@@ -46,7 +46,17 @@ def summary_results(directory):
     return {
         key: value
         for key, value in summary.items()
-        if key not in ("seconds", "started", "directory", "name", "versions", "chain", "sha256")
+        if key
+        not in (
+            "seconds",
+            "started",
+            "directory",
+            "name",
+            "versions",
+            "chain",
+            "sha256",
+            "peak_memory_mb",
+        )
     }
 
 
