@@ -110,22 +110,26 @@ def run_missing(studies: Iterable[Quality], runs: Path, progress: bool) -> int:
     for study in studies:
         for seed in range(study.n_seeds):
             folder = study.folder(runs, seed)
-            if (folder / "summary.json").is_file() and read_summary(folder)["status"] == "finished":
-                continue
+            if _finished(folder):
+                if seed > 0 or (folder / "figures").is_dir():
+                    continue
+                (folder / "summary.json").unlink()  # ended before its figure: it is drawn anew
             begun = (folder / ".hydra").is_dir()
             run_study(study.made(seed, runs, progress), None if begun else {})
             n_run += 1
     return n_run
 
 
+def _finished(folder: Path) -> bool:
+    return (folder / "summary.json").is_file() and read_summary(folder)["status"] == "finished"
+
+
 def rows(study: Quality, runs: Path) -> Iterator[list[dict[str, Any]]]:
     """The tables of the draws that are finished (`goralx.approximation.numbers`)."""
     for seed in range(study.n_seeds):
         folder = study.folder(runs, seed)
-        if (folder / "summary.json").is_file():
-            said = read_summary(folder)
-            if said["status"] == "finished":
-                yield said["numbers"]
+        if _finished(folder):
+            yield read_summary(folder)["numbers"]
 
 
 def number(study: Quality, runs: Path, column: str, **where: Any) -> list[float]:
