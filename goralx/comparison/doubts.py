@@ -220,7 +220,7 @@ def unlike_conditions(arms: Arms) -> Iterator[Finding]:
                     "batch_size": run.config.get("batch_size"),
                     "model": run.config.get("model"),
                 }
-                conditions["labels"] = run.n_labelled[-1]
+                conditions["queries"] = int(run.n_labelled[-1]) - run.n_init
                 for key, value in conditions.items():
                     by_option.setdefault(key, set()).add(_shown(value))
         for key, values in by_option.items():
