@@ -14,6 +14,7 @@ from goralx.tracking.mlflow.stores import (
     absolute_store,
     connect,
     default_uri,
+    reachable,
     shown,
     sqlite_file,
 )
@@ -167,3 +168,15 @@ def test_the_experiment_is_the_environments(store, monkeypatch):
     client.delete_experiment(number)
     with pytest.raises(StoreUnusable, match="'team-a' is deleted"):
         connect(store, None)
+
+
+def test_a_record_holds_no_password_and_is_synced_with_the_environments(monkeypatch):
+    secret = "postgresql://me:hush@host/runs"
+    noted = shown(absolute_store(secret))
+    assert "hush" not in noted and noted == "postgresql://me@host/runs"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert reachable(noted) == noted and reachable(noted, secret) == secret
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:hush@elsewhere/runs")
+    assert reachable(noted) == noted
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", secret)
+    assert reachable(noted) == secret

@@ -79,6 +79,18 @@ def shown(uri: str) -> str:
     return f"{scheme}{mark}{user.partition(':')[0]}{at}{place}"
 
 
+def reachable(noted: str, configured: str | None = None) -> str:
+    """A store as a record notes it, with the password of whoever names the same one now.
+
+    Records are handed on, and hold no password; it is in ``tracker.uri``, in MLFLOW_TRACKING_URI,
+    or where the database's driver looks for it.
+    """
+    for given in (configured, os.environ.get("MLFLOW_TRACKING_URI")):
+        if given and shown(absolute_store(given)) == noted:
+            return absolute_store(given)
+    return noted
+
+
 def connect(uri: str, experiment: str | None) -> tuple[Any, str]:
     """A client of the store and the experiment's id; both are made where they are not there yet.
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from goralx.escaping import for_markdown
-from goralx.records import read_summary
+from goralx.records import read_info, read_summary
 
 from ..ledger import noted
 from ..naming import origin
 from .client import entities
-from .stores import open_store
+from .stores import open_store, reachable
 from .syncing import records_below
 from .view import describe_experiment
 
@@ -31,10 +31,12 @@ def conclude_sweep(folder: Path) -> str | None:
     store raises.
     """
     directories = records_below(folder)
-    tracked = [where for where in map(noted, directories) if where.get("experiment_id")]
+    tracked = [where for where in directories if noted(where).get("experiment_id")]
     if not tracked:
         return None
-    client, experiment = open_store(tracked[-1]["uri"]), tracked[-1]["experiment_id"]
+    last, options = noted(tracked[-1]), read_info(tracked[-1]).config.get("tracker") or {}
+    store, experiment = reachable(last["uri"], options.get("uri")), last["experiment_id"]
+    client = open_store(store)
     counts = Counter(str(read_summary(directory)["status"]) for directory in directories)
     tags = {"goralx.sweep": folder.name, KIND: "sweep"}
     runs = client.search_runs(

@@ -13,7 +13,7 @@ from goralx.records import check_whole, in_use, read_info, read_rounds, read_sum
 from ..ledger import last_recorded, note, noted
 from ..naming import summary_metrics
 from .artifacts import missing
-from .stores import absolute_store, connect, default_uri, is_given, sqlite_file
+from .stores import absolute_store, connect, default_uri, is_given, shown, sqlite_file
 from .tracker import STATUS, MlflowTracker, find, steps_told
 from .view import curve_tags
 
@@ -48,7 +48,7 @@ def sync(directory: Path, uri: str | None = None) -> Synced:
     known = _level(tracker, info, summary)
     if known is not None:
         run_id = known
-        note(directory, uri=absolute_store(store), run_id=run_id)
+        note(directory, uri=shown(absolute_store(store)), run_id=run_id)
     else:
         run = tracker.start(info)
         run.finish("killed" if status == "running" else status, summary)

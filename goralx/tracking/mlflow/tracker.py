@@ -17,7 +17,7 @@ from ..naming import metric_name, origin, parameters, summary_metrics
 from .artifacts import upload
 from .client import entities, is_error
 from .description import dataset_inputs, describe_run
-from .stores import absolute_store, connect, default_uri
+from .stores import absolute_store, connect, default_uri, shown
 from .view import curve_tags, describe_experiment
 
 EVERY = "seconds/total"
@@ -43,7 +43,7 @@ class MlflowTracker:
     def start(self, run: RunInfo) -> MlflowRun:
         """A new MLflow run, or the one that this record has already; it is told what it missed."""
         uri = absolute_store(self.uri or default_uri())
-        note(run.directory, uri=uri)  # where to catch up, should it not answer
+        note(run.directory, uri=shown(uri))  # where to catch up, should it not answer
         client, experiment_id = connect(uri, self.experiment)
         describe_experiment(client, experiment_id)
         started = read_summary(run.directory)["started"]
