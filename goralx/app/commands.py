@@ -206,7 +206,15 @@ def _verify(words: list[str]) -> int:
     return verify(words)
 
 
+def _guide(words: list[str]) -> int:
+    """``goralx guide [TOPIC]``: what there is to read."""
+    from .guide import guide
+
+    return guide(words)
+
+
 COMMANDS = {
+    "guide": _guide,
     "plugins": _plugins,
     "ui": _ui,
     "resume": _resume,

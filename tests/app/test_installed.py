@@ -64,7 +64,13 @@ def run(directory: Path, source: Path, *command: str) -> str:
 
 @pytest.mark.parametrize(
     "words",
-    [["--cfg", "job"], ["--help"], ["plugins"], ["plugins", "show", "annealed"]],
+    [
+        ["--cfg", "job"],
+        ["--help"],
+        ["plugins"],
+        ["plugins", "show", "annealed"],
+        ["guide", "schema"],
+    ],
     ids=" ".join,
 )
 def test_the_wheel_says_what_the_checkout_says(words, installed, foreign):
