@@ -12,6 +12,11 @@ runs every check and names each that fails, with the reason. One test a check:
     def test_gini(check):
         check(NegativeGini(weight=2.0))
 
+or, the same by inheritance:
+
+    class TestGini(goralx.testing.GoalContract):
+        component = NegativeGini(weight=2.0)
+
 The same checks run over everything that comes with goralx.
 """
 
@@ -33,41 +38,22 @@ from goralx.contracts import (
 )
 from goralx.errors import unknown_name
 
-from . import (
-    batch_rules,
-    common,
-    datasets,
-    goals,
-    label_operators,
-    metrics,
-    models,
-    stopping,
-    strategies,
-    utilities,
-)
 from .common import Check
-
-CHECKS: dict[str, tuple[Check, ...]] = {
-    "goal": (*common.CHECKS, *goals.CHECKS),
-    "operator": (*common.CHECKS, *label_operators.CHECKS),
-    "strategy": (*common.CHECKS, *strategies.CHECKS),
-    "batch": (*common.CHECKS, *batch_rules.CHECKS),
-    "utility": (*common.CHECKS, *utilities.CHECKS),
-    "model": (*common.CHECKS, *models.CHECKS),
-    "dataset": (*common.CHECKS, *datasets.CHECKS),
-    "metric": (*common.CHECKS, *metrics.CHECKS),
-    "tracker": common.CHECKS,
-    "engine": common.CHECKS,
-    "stop": (*common.CHECKS, *stopping.CHECKS),
-}
-"""Checks by configuration group; each takes a component and raises `AssertionError`."""
-
-
-def checks(group: str) -> tuple[Check, ...]:
-    """The checks of a group (goal, operator, strategy, ...), causes before symptoms."""
-    if group not in CHECKS:
-        raise unknown_name("group of components", group, CHECKS)
-    return CHECKS[group]
+from .groups import CHECKS, checks
+from .inherited import (
+    BatchRuleContract,
+    Contract,
+    DatasetContract,
+    EngineContract,
+    GoalContract,
+    LabelOperatorContract,
+    MetricContract,
+    ModelContract,
+    StoppingRuleContract,
+    StrategyContract,
+    TrackerContract,
+    UtilityContract,
+)
 
 
 def check_goal(goal: Goal | type[Goal], *, skip: Collection[str] = ()) -> None:
@@ -152,7 +138,19 @@ def _run(group: str, component: Any, skip: Collection[str]) -> None:
 
 __all__ = [
     "CHECKS",
+    "BatchRuleContract",
     "Check",
+    "Contract",
+    "DatasetContract",
+    "EngineContract",
+    "GoalContract",
+    "LabelOperatorContract",
+    "MetricContract",
+    "ModelContract",
+    "StoppingRuleContract",
+    "StrategyContract",
+    "TrackerContract",
+    "UtilityContract",
     "check_batch_rule",
     "check_dataset",
     "check_goal",
