@@ -5,7 +5,7 @@ and options, and pages that list them. Whoever turns names into objects asks her
 """
 
 from .components import CHOICES, HOOKS, METRICS, BrokenPlugin, Component, Registry
-from .listing import as_json, show, table
+from .listing import as_json, in_order, options, show, table
 from .loading import build, load_file, registry
 from .source import own_source, sources
 
@@ -18,7 +18,9 @@ __all__ = [
     "Registry",
     "as_json",
     "build",
+    "in_order",
     "load_file",
+    "options",
     "own_source",
     "registry",
     "show",

@@ -16,7 +16,7 @@ from .components import HOOKS, BrokenPlugin, Component, Registry
 
 def table(found: Registry) -> str:
     """A line a component: group, name, origin, and the first line of its documentation."""
-    rows = [(c.group, c.name, c.origin, _doc(c.cls).split("\n")[0]) for c in _in_order(found)]
+    rows = [(c.group, c.name, c.origin, _doc(c.cls).split("\n")[0]) for c in in_order(found)]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [
         "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[3]]).rstrip()
@@ -34,7 +34,7 @@ def show(found: Registry, name: str) -> str:
 
 def as_json(found: Registry, name: str | None = None) -> str:
     """The same for programs: ``{"components": [...], "broken": [...]}``."""
-    components, broken = _named(found, name) if name else (_in_order(found), list(found.broken))
+    components, broken = _named(found, name) if name else (in_order(found), list(found.broken))
     return json.dumps(
         {
             "components": [
@@ -64,6 +64,11 @@ class Option:
     default: Any
     required: bool
 
+    @property
+    def value(self) -> str:
+        """The default as it is written on the command line."""
+        return "(required)" if self.required else _text(self.default)
+
 
 def options(component: Component) -> list[Option]:
     """The options of a component, in order."""
@@ -80,14 +85,15 @@ def _option(f: dataclasses.Field[Any]) -> Option:
     return Option(f.name, kind, None, required=True)
 
 
-def _in_order(found: Registry) -> list[Component]:
+def in_order(found: Registry) -> list[Component]:
+    """By group, as they follow one another in a run, and by name."""
     groups = list(HOOKS)
     return sorted(found.components.values(), key=lambda c: (groups.index(c.group), c.name))
 
 
 def _named(found: Registry, name: str) -> tuple[list[Component], list[BrokenPlugin]]:
     """Components called so in any group, and broken plugins whose package or file is called so."""
-    components = [c for c in _in_order(found) if name.replace("=", "/", 1) in _names(c)]
+    components = [c for c in in_order(found) if name.replace("=", "/", 1) in _names(c)]
     broken = [b for b in found.broken if name in (b.name, b.name.split()[0], Path(b.name).stem)]
     if components or broken:
         return components, broken
@@ -104,10 +110,7 @@ def _page(c: Component) -> str:
     head = f"{c.chosen}    {c.cls.__qualname__}, from {c.origin}"
     if not options(c):
         return f"{head}\n\n{_doc(c.cls)}\n\nno options"
-    given = [
-        f"{c.prefix}.{o.name}={'(required)' if o.required else _text(o.default)}"
-        for o in options(c)
-    ]
+    given = [f"{c.prefix}.{o.name}={o.value}" for o in options(c)]
     width = max(len(text) for text in given)
     lines = [f"  {text:<{width}}  {o.type}" for text, o in zip(given, options(c), strict=True)]
     return "\n".join([head, "", _doc(c.cls), "", "options and their defaults:", *lines])
@@ -118,7 +121,6 @@ def _failure(b: BrokenPlugin) -> str:
 
 
 def _text(value: Any) -> str:
-    """As it is written on the command line."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return str(list(value)) if isinstance(value, tuple) else str(value)
@@ -126,5 +128,5 @@ def _text(value: Any) -> str:
 
 def _doc(cls: type) -> str:
     """Its own documentation; what a dataclass makes up for want of one is only a signature."""
-    doc = inspect.cleandoc(cls.__doc__ or "")
-    return "" if doc.startswith(f"{cls.__name__}(") else doc
+    said = inspect.cleandoc(cls.__doc__ or "")
+    return "" if said.startswith(f"{cls.__name__}(") else said

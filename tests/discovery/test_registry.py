@@ -90,6 +90,7 @@ def test_our_own_are_all_there():
         },
         "tracker": {"mlflow", "csv"},
         "engine": {"local", "dask"},
+        "stop": {"budget", "wall_time", "any"},
         "dataset": {
             *("digits", "breast_cancer", "wine", "iris", "synth2", "letter", "rt_polarity"),
             *("csv", "npy", "npz", "openml"),
