@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 from scipy.special import log_softmax
 
-from goralx.contracts import Candidates, Query, Reference, Scores, Strategy
+from goralx.contracts import Candidates, FittedModel, Query, Reference, Scores, Strategy
 from goralx.core import softmax_regression
 from goralx.data import Array, Features, Labelled, Labels, Rows
 
@@ -71,10 +72,33 @@ def candidates(
     pool_X = labelled(K, size, seed=1).X
     if alike:
         pool_X = np.repeat(pool_X[:1], size, axis=0)
-    known = labelled(K, 8 * K)
-    model = softmax_regression.fit(known.X, known.y, K, l2=0.05)
+    known, learner = labelled(K, 8 * K), Learner()
     rows = np.flatnonzero(np.arange(size) % 3 != 0)[:n_candidates]
-    return Candidates(Reference(model, pool_X), rows, known, progress)
+    pool = Reference(learner.fit(known, K), pool_X)
+    return Candidates(pool, rows, known, progress, learner=learner)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Softmax regression with a penalty that stays, for components that fit again."""
+
+    l2: float = 0.05
+    regime: str = "fixed_lambda"
+    capabilities: frozenset[str] = frozenset(
+        {"derivatives", "expansion", "logit_variance", "predictor"}
+    )
+
+    def fit(
+        self, labelled: Labelled, n_classes: int, previous: FittedModel | None = None
+    ) -> FittedModel:
+        return softmax_regression.fit(labelled.X, labelled.y, n_classes, l2=self.l2)
+
+    def restore(
+        self, labelled: Labelled, n_classes: int, arrays: Mapping[str, NDArray[np.float64]]
+    ) -> FittedModel:
+        return softmax_regression.restore(
+            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=False
+        )
 
 
 def query(

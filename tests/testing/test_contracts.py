@@ -27,6 +27,7 @@ VARIANTS = {
     ("batch", "gumbel"): [{"beta": 0.0}],
     ("batch", "kmeanspp"): [{"oversample": 1}],
     ("strategy", "uncertainty"): [{"measure": "entropy"}, {"measure": "least_confident"}],
+    ("strategy", "qbc"): [{"measure": "vote_entropy"}],
     ("metric", "ece"): [{"bins": 1}],
     ("model", "softmax"): [
         {"C": 0.01},

@@ -1,0 +1,136 @@
+"""Strategies that look for what the model does not know, against slower roads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import expit, log_softmax
+from scipy.stats import entropy, multivariate_normal, norm
+
+from goralx import BadInput, Incompatible, Labelled, Query
+from goralx.discovery import registry
+from tests.plugins.test_diverse import asked, dense
+from tests.problems import build
+
+bootstrap, information = (
+    getattr(__import__("sys").modules[registry().component("strategy", "qbc").cls.__module__], name)
+    for name in ("bootstrap", "information")
+)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("beta", [0.0, 1.0, 2.5])
+def test_density_is_entropy_times_mean_similarity(beta, sparse):
+    query = asked(sparse=sparse)
+    selection = build("strategy", "density", beta=beta).select(query)
+    X = dense(query.X)
+    for i, (x, log_p) in enumerate(zip(X, query.log_P)):
+        cosines = [x @ z / (np.linalg.norm(x) * np.linalg.norm(z)) for z in X]
+        similarity = np.mean([(1 + c) / 2 for c in cosines])
+        expected = entropy(np.exp(log_p)) * similarity**beta
+        assert selection.utility[i] == pytest.approx(expected, rel=1e-10)
+    assert selection.rows.tolist() == np.argsort(-selection.utility)[:4].tolist()
+
+
+def members_of(query, n_members, rng):
+    """Predictions (members, N, K) of committees fit one by one."""
+    known, K = query.candidates.labelled, query.log_P.shape[1]
+    fits = []
+    for _ in range(n_members):
+        rows = bootstrap(known.y, rng)
+        fits.append(query.candidates.learner.fit(Labelled(known.X[rows], known.y[rows]), K))
+    return np.stack([np.exp(fit.log_proba(query.X)) for fit in fits])
+
+
+@pytest.mark.parametrize("measure", ["kl", "vote_entropy"])
+def test_a_committee_disagrees_as_defined(measure):
+    selection = build("strategy", "qbc", members=4, measure=measure).select(asked(rng_seed=5))
+    P = members_of(asked(), 4, np.random.default_rng(5))
+    for i in range(P.shape[1]):
+        if measure == "kl":
+            expected = np.mean([entropy(p, P[:, i].mean(axis=0)) for p in P[:, i]])
+        else:
+            expected = entropy(np.bincount(P[:, i].argmax(axis=1), minlength=3) / 4)
+        assert selection.utility[i] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_a_bootstrap_sample_has_every_class_and_is_drawn_with_replacement():
+    y = np.array([0, 1, 1, 2, 2, 2, 2, 2, 2, 2])
+    for seed in range(50):
+        rows = bootstrap(y, np.random.default_rng(seed))
+        assert len(rows) == 10
+        assert set(y[rows]) == {0, 1, 2}
+        assert len(set(rows)) < 10
+
+
+def test_a_committee_of_any_model_and_none_without_a_learner():
+    query = asked()
+    forest = build("model", "sklearn", estimator="sklearn.tree.DecisionTreeClassifier")
+    candidates = replace(query.candidates, learner=forest)
+    selection = build("strategy", "qbc").select(Query(candidates, 3, np.random.default_rng(0)))
+    assert len(set(selection.rows.tolist())) == 3
+    without = Query(replace(candidates, learner=None), 3, np.random.default_rng(0))
+    with pytest.raises(Incompatible, match="strategy=qbc"):
+        build("strategy", "qbc").select(without)
+
+
+def test_bald_of_two_classes_is_an_integral_over_their_difference():
+    query = asked(K=2)
+    found = build("strategy", "bald", draws=8000).select(query).utility
+    variance = query.candidates.model.logit_variance(query.X)[:, 0]  # of the centred logit
+    t = np.linspace(-8, 8, 4001)
+    weight = norm.pdf(t) * (t[1] - t[0])
+    for i, log_p in enumerate(query.log_P):
+        p = expit(log_p[1] - log_p[0] + 2 * np.sqrt(variance[i]) * t)
+        h = entropy(np.stack([p, 1 - p]))
+        mean = weight @ p
+        expected = entropy([mean, 1 - mean]) - weight @ h
+        assert found[i] == pytest.approx(expected, rel=0.05)
+
+
+def test_bald_of_more_classes_is_a_mean_over_draws_of_the_logits():
+    query = asked(K=4, N=4)
+    found = build("strategy", "bald", draws=8000).select(query).utility
+    around = query.candidates.model.expansion("fixed_C")
+    S = around.leverage(query.X)
+    full = around.Q @ S @ around.Q.T
+    variance = query.candidates.model.logit_variance(query.X)
+    np.testing.assert_allclose(np.einsum("nkk->nk", full), variance, rtol=1e-8)
+    for i, log_p in enumerate(query.log_P):
+        normal = multivariate_normal(log_p, full[i], allow_singular=True)
+        P = np.exp(log_softmax(normal.rvs(40000, random_state=i), axis=1))
+        expected = entropy(P.mean(axis=0)) - entropy(P, axis=1).mean()
+        assert found[i] == pytest.approx(expected, rel=0.05)
+
+
+def test_certain_logits_say_nothing():
+    log_P = log_softmax(np.random.default_rng(0).normal(size=(5, 3)), axis=1)
+    Q = np.linalg.qr(np.column_stack([np.ones(3), np.eye(3)[:, :2]]))[0][:, 1:]
+    noise = np.random.default_rng(1).normal(size=(8, 2))
+    S = np.broadcast_to(1e-18 * np.eye(2), (5, 2, 2))
+    np.testing.assert_allclose(information(log_P, S, Q, noise), 0.0, atol=1e-9)
+
+
+def test_bald_of_a_model_without_curvature_is_refused_by_name():
+    query = asked()
+    forest = build("model", "sklearn", estimator="sklearn.tree.DecisionTreeClassifier")
+    candidates = replace(query.candidates, learner=forest)
+    with pytest.raises(Incompatible, match=r"strategy=bald .*SklearnClassifier"):
+        build("strategy", "bald").select(Query(candidates, 3, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize(
+    "name, options, said",
+    [
+        ("density", {"beta": -1.0}, "strategy.beta=-1.0; allowed: a finite number, at least 0"),
+        ("density", {"beta": float("inf")}, "strategy.beta=inf"),
+        ("qbc", {"members": 1}, "strategy.members=1; allowed: at least 2"),
+        ("qbc", {"measure": "votes"}, "strategy.measure=votes; allowed: kl, vote_entropy"),
+        ("bald", {"draws": 3}, "strategy.draws=3; allowed: even, at least 2"),
+    ],
+)
+def test_options_out_of_range_are_refused(name, options, said):
+    with pytest.raises(BadInput, match=said):
+        build("strategy", name, **options)
