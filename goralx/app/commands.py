@@ -213,9 +213,17 @@ def _guide(words: list[str]) -> int:
     return guide(words)
 
 
+def _new_plugin(words: list[str]) -> int:
+    """``goralx new-plugin NAME --goal``: a package of one's own to begin with."""
+    from .new_plugin import new_plugin
+
+    return new_plugin(words)
+
+
 COMMANDS = {
     "guide": _guide,
     "plugins": _plugins,
+    "new-plugin": _new_plugin,
     "ui": _ui,
     "resume": _resume,
     "sync": _sync,

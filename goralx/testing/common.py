@@ -88,7 +88,12 @@ def require_array(value: Any, shape: tuple[int, ...], what: str) -> None:
 def untouched(**arrays: NDArray[Any] | None) -> Iterator[None]:
     """The block leaves these arrays as they were."""
     before = {name: None if a is None else a.copy() for name, a in arrays.items()}
-    yield
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise AssertionError(f"it writes into what is given ({error}); work on a copy") from error
     for name, array in arrays.items():
         same = array is None or np.array_equal(array, before[name], equal_nan=True)  # type: ignore[arg-type]
         assert same, f"it writes into its argument {name}; work on a copy"

@@ -80,7 +80,10 @@ def candidates(
 
 @dataclass(frozen=True)
 class Learner:
-    """Softmax regression with a penalty that stays, for components that fit again."""
+    """Softmax regression, for components that fit again: with a penalty of ``l2`` that stays.
+
+    Under ``fixed_C`` it is l2 / n.
+    """
 
     l2: float = 0.05
     regime: str = "fixed_lambda"
@@ -91,7 +94,8 @@ class Learner:
     def fit(
         self, labelled: Labelled, n_classes: int, previous: FittedModel | None = None
     ) -> FittedModel:
-        return softmax_regression.fit(labelled.X, labelled.y, n_classes, l2=self.l2)
+        l2 = self.l2 / len(labelled) if self.regime == "fixed_C" else self.l2
+        return softmax_regression.fit(labelled.X, labelled.y, n_classes, l2=l2)
 
     def restore(
         self, labelled: Labelled, n_classes: int, arrays: Mapping[str, NDArray[np.float64]]

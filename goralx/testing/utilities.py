@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from goralx.contracts import Candidates, LogitGoal, Reference, Utilities, UtilityEstimator
-from goralx.core import softmax_regression
 from goralx.data import Array, Features, Labelled, Labels
 
 from .common import Check, global_generators_unused, require_array, require_close, untouched
-from .scenario import labelled
+from .scenario import Learner, labelled
 
-L2_TIMES_N = 5.0
-"""1/C of the model that the checks look through."""
+LEARNER = Learner(5.0, regime="fixed_C")
+"""Of the model that the checks look through; 1/C = 5."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def check_against_refit(utility: UtilityEstimator) -> None:
         exact = np.empty((6, K))
         for i, y in np.ndindex(*exact.shape):
             more = Labelled(np.vstack([known.X, asked.X[i : i + 1]]), np.append(known.y, y))
-            exact[i, y] = goal.value(_fit(more, K).log_proba(pool.X), pool.X, None) - before
+            exact[i, y] = goal.value(LEARNER.fit(more, K).log_proba(pool.X), pool.X, None) - before
         require_close(
             _estimate(utility, asked, goal).U[:6],
             exact,
@@ -126,13 +125,10 @@ def check_deterministic(utility: UtilityEstimator) -> None:
     assert np.array_equal(once, twice), "asked twice, it gives two answers"
 
 
-def _fit(known: Labelled, K: int) -> softmax_regression.SoftmaxFit:
-    return softmax_regression.fit(known.X, known.y, K, l2=L2_TIMES_N / len(known))
-
-
 def _candidates(K: int, n: int = 30) -> Candidates:
     known, pool_X = labelled(K, n), labelled(K, 20, seed=1).X
-    return Candidates(Reference(_fit(known, K), pool_X), np.arange(1, 20, 2), known, 0.0)
+    pool = Reference(LEARNER.fit(known, K), pool_X)
+    return Candidates(pool, np.arange(1, 20, 2), known, 0.0, learner=LEARNER)
 
 
 def _estimate(utility: UtilityEstimator, asked: Candidates, goal: LogitGoal) -> Utilities:

@@ -63,6 +63,8 @@ def test_registered(group, name, options, check):
         pytest.skip(f"{name} needs GORALX_DATA")
     if group == "dataset" and name in IN_RIVER:
         pytest.importorskip("river")
+    if (group, name) == ("model", "torch"):
+        pytest.importorskip("torch")
     check(registry().build(group, name, options))
 
 
