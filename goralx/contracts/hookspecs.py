@@ -1,8 +1,8 @@
 """The hooks a plugin may implement; each is optional.
 
 ``register(name, cls)`` takes a frozen dataclass: its fields become the options of
-``<group>=<name>`` on the command line, of a metric those of ``metrics=[<name>, ...]``. A name that
-is taken is an error that names both owners.
+``<group>=<name>`` on the command line, of a metric those of ``metrics=[<name>, ...]``. A plugin
+with a name that is taken is not loaded: an error names both owners.
 """
 
 from __future__ import annotations

@@ -98,7 +98,8 @@ def _named(found: Registry, name: str) -> tuple[list[Component], list[BrokenPlug
     if components or broken:
         return components, broken
     plugins = [b.name for b in found.broken]
-    raise unknown_name("name", name, [*{c.name for c in found.components.values()}, *plugins])
+    names = [*{c.name for c in found.components.values()}, *plugins]
+    raise unknown_name("name", name, names, found.hint())
 
 
 def _names(c: Component) -> tuple[str, ...]:

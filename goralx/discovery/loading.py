@@ -18,7 +18,7 @@ from typing import Any
 import pluggy
 
 from goralx.contracts import plugin_manager
-from goralx.errors import PluginError
+from goralx.errors import GoralxError, PluginError
 
 from .components import HOOKS, BrokenPlugin, Component, Registry
 
@@ -60,8 +60,9 @@ def load(
 ) -> Registry:
     """Load our own plugins, then installed packages, then folders of loose files.
 
-    Ours must load. One that is not ours and fails is reported and skipped;
-    ``GORALX_STRICT_PLUGINS=1`` raises instead. A clash of names always raises.
+    Ours must load. One that is not ours and fails is reported and skipped, and so is one that
+    registers a name which is taken: whoever came first keeps it, and nobody takes ours.
+    ``GORALX_STRICT_PLUGINS=1`` raises instead.
     """
     manager = plugin_manager()
     components: dict[tuple[str, str], Component] = {}
@@ -95,17 +96,12 @@ def load(
 def _try(broken: list[BrokenPlugin], origin: str, register: Callable[[], None]) -> None:
     try:
         register()
-    except Clash:
-        raise
     except (Exception, SystemExit) as error:  # a third party's module may raise anything
         if os.environ.get("GORALX_STRICT_PLUGINS") == "1":
             raise
-        line = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        kind = "" if isinstance(error, GoralxError) else f"{type(error).__name__}: "
+        line = f"{kind}{' '.join(str(error).split())}"
         broken.append(BrokenPlugin(origin, line, traceback.format_exc()))
-
-
-class Clash(PluginError):
-    """Two plugins register the same name."""
 
 
 def _register(
@@ -142,8 +138,9 @@ def _add(
 ) -> None:
     owner = found.get((group, name)) or components.get((group, name))
     if owner is not None:
-        raise Clash(
-            f"{group} '{name}' is registered by {origin} and by {owner.origin}; rename one of them"
+        raise PluginError(
+            f"{group} '{name}' is registered by {origin} and by {owner.origin}, whose it stays; "
+            "rename one of them"
         )
     if not (isinstance(cls, type) and is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]
         raise PluginError(f"{origin}: {group} '{name}' must be a frozen dataclass, got {cls!r}")

@@ -11,7 +11,7 @@ import pytest
 
 import goralx
 from goralx import PluginError, UnknownName
-from goralx.discovery import HOOKS, Registry, registry
+from goralx.discovery import HOOKS, Registry, registry, show, table
 
 GOAL = """
     from __future__ import annotations
@@ -148,17 +148,34 @@ def test_two_packages_with_one_entry_point_name(site):
     assert "first" in registered.names("goal") and "second" not in registered.names("goal")
 
 
-def test_a_name_of_ours_cannot_be_taken(site):
+def test_a_name_of_ours_cannot_be_taken(site, monkeypatch):
     site.install("goralx-usurper", "1.0", plugin("ent"))
+    registered = found()
+    (broken,) = registered.broken
+    assert broken.name == "goralx-usurper 1.0"
+    assert broken.error.startswith("goal 'ent' is registered by goralx-usurper 1.0 and by goralx")
+    assert registered.component("goal", "ent").origin == "goralx"
+    monkeypatch.setenv("GORALX_STRICT_PLUGINS", "1")
     with pytest.raises(PluginError, match=r"goal 'ent'.*goralx-usurper 1\.0.*goralx"):
         found()
 
 
-def test_two_packages_cannot_register_one_name(site):
+def test_of_two_packages_with_one_name_the_first_stays_and_the_other_is_named(site):
     site.install("first-one", "1.0", plugin("certain"))
-    site.install("second-one", "2.0", plugin("certain"))
-    with pytest.raises(PluginError, match=r"goal 'certain'.*second-one 2\.0.*first-one 1\.0"):
-        found()
+    site.install("second-one", "2.0", plugin("beside") + "    register('certain', Certain)\n")
+    site.install("third-one", "3.0", plugin("apart"))
+    registered = found()
+    (broken,) = registered.broken
+    assert broken.name == "second-one 2.0"
+    assert "goal 'certain'" in broken.error and "first-one 1.0, whose it stays" in broken.error
+    assert registered.component("goal", "certain").origin == "first-one 1.0"
+    assert "apart" in registered.names("goal"), "one that clashes must not spoil the next"
+    why = r"second-one 2\.0: goal 'certain' is registered"
+    with pytest.raises(UnknownName, match=why):
+        registered.component("goal", "beside")
+    with pytest.raises(UnknownName, match=why):
+        show(registered, "beside")
+    assert "not loaded: second-one 2.0: goal 'certain'" in table(registered)
 
 
 def test_one_name_in_two_groups_is_no_clash(site):
