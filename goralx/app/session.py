@@ -217,6 +217,7 @@ class Session:
         """The exit status, and for a sweep a line that counts."""
         outcomes = self.log.all()
         if not outcomes:
+            self._tidy()
             return self.status
         done_here = {o.fingerprint for o in outcomes if o.ending not in ("elsewhere", "shared")}
         counts = dict.fromkeys(ENDINGS, 0)
@@ -243,9 +244,12 @@ class Session:
 
     def _tidy(self) -> None:
         """Take away what a sweep has written in which nothing ran."""
-        if self.dry:
+        if not self.folder.is_dir():
+            return
+        if self.dry and self.log.path.is_dir():
             shutil.rmtree(self.log.path)
-        sessions = [p for p in (self.folder / ".jobs").iterdir() if p.name != "claims"]
+        jobs = self.folder / ".jobs"
+        sessions = [p for p in jobs.iterdir() if p.name != "claims"] if jobs.is_dir() else []
         ours = {"multirun.yaml", "sweep.json", ".jobs"}
         if {p.name for p in self.folder.iterdir()} <= ours and sessions in ([], [self.log.path]):
             shutil.rmtree(self.folder)

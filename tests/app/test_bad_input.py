@@ -120,7 +120,7 @@ WORDS = [
     (["plugins", "--jsn"], ["--jsn"]),
     (["resume"], ["RUN_DIR"]),
     (["resume", "nowhere"], ["nowhere", "holds no run"]),
-    (["sync", "nowhere"], ["nowhere", "holds no run"]),
+    (["sync", "nowhere"], ["no run in nowhere"]),
     (["ui", "--port", "http"], ["--port", "'http'"]),
     (["ui", "--port", "70000"], ["70000", "65535"]),
     (["--verbose"], ["--verbose", "--help"]),
