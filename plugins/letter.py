@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,9 @@ def _file_in(folder: Path) -> Path:
 def _read_uci(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """No header; the letter first, then 16 integers."""
     try:
-        table = np.loadtxt(path, dtype=str, delimiter=",", ndmin=2)
+        with warnings.catch_warnings():  # of an empty file, which is refused for its size
+            warnings.filterwarnings("ignore", ".*input contained no data")
+            table = np.loadtxt(path, dtype=str, delimiter=",", ndmin=2)
         return table[:, 1:].astype(np.float64), table[:, 0]
     except (ValueError, OSError) as error:
         raise _unreadable(path, "letter,x-box,...,yegvx", error) from error

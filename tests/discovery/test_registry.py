@@ -11,6 +11,7 @@ import pytest
 
 import goralx
 from goralx import PluginError, UnknownName
+from goralx.contracts import Checkpoint
 from goralx.discovery import HOOKS, Registry, registry, show, table
 
 GOAL = """
@@ -268,7 +269,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 ROUND = goralx.Round(
     *(0, 10, {"test/accuracy": 0.5}, np.arange(3), None, np.arange(1), np.zeros(1, np.int64)),
     *(np.zeros(1), np.zeros((2, 3)), True),
-    checkpoint=None,  # type: ignore[arg-type]
+    checkpoint=Checkpoint(0, np.arange(10), 10, {}, {}, 0.0, 0.0, True, frozenset()),
 )
 
 
