@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
@@ -41,7 +42,8 @@ def run_hydra(words: list[str], commands: Iterable[str] = ()) -> int:
     from .session import Announcer, Session
     from .words import literal
 
-    parser = Parser(add_help=False, parents=[get_args_parser()], conflict_handler="resolve")
+    with _help_unread():
+        parser = Parser(add_help=False, parents=[get_args_parser()], conflict_handler="resolve")
     parser.add_argument("--version", action="store_true")
     parser.add_argument("--dry-run", action="store_true")
     asked = parser.parse_intermixed_args(words)
@@ -70,7 +72,7 @@ def run_hydra(words: list[str], commands: Iterable[str] = ()) -> int:
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     placed = f"hydra.sweep.dir={quoted(folder)}"
     argv = ["goralx", *flags, *overrides, placed]  # Hydra wants its flags first
-    with _process(argv, HYDRA_FULL_ERROR="1"):
+    with _process(argv, HYDRA_FULL_ERROR="1"), _help_unread():
         try:
             with terminable(session.end_others, at_once=True), Announcer(session):
                 _launch(lambda: program(session.job)(), session)
@@ -150,6 +152,20 @@ def _groups() -> str:
         fill(", ".join(names(group)), 96, initial_indent=f"  {group:<12}", subsequent_indent=indent)
         for group in (*CHOICES, METRICS, "experiment")
     )
+
+
+@contextmanager
+def _help_unread() -> Iterator[None]:
+    """Python 3.14 reads a flag's help as it is declared; one of Hydra's is no text (hydra#3121)."""
+    check = vars(argparse._ActionsContainer).get("_check_help")
+    if check is None:
+        yield
+        return
+    argparse._ActionsContainer._check_help = lambda self, action: None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        argparse._ActionsContainer._check_help = check  # type: ignore[attr-defined]
 
 
 @contextmanager
