@@ -220,10 +220,18 @@ def _new_plugin(words: list[str]) -> int:
     return new_plugin(words)
 
 
+def _doctor(words: list[str]) -> int:
+    """``goralx doctor``: what is here, and what of it would get in a run's way."""
+    from .doctor import doctor
+
+    return doctor(words)
+
+
 COMMANDS = {
     "guide": _guide,
     "plugins": _plugins,
     "new-plugin": _new_plugin,
+    "doctor": _doctor,
     "ui": _ui,
     "resume": _resume,
     "sync": _sync,

@@ -7,7 +7,7 @@ that parallel jobs fight over.
 
 from .fetching import fetch_records
 from .pages import curves, serve
-from .stores import StoreUnusable, absolute_store, default_uri
+from .stores import StoreUnusable, absolute_store, default_uri, look
 from .sweeps import conclude_sweep
 from .syncing import Synced, records_below, sync
 from .tracker import MlflowTracker
@@ -21,6 +21,7 @@ __all__ = [
     "curves",
     "default_uri",
     "fetch_records",
+    "look",
     "records_below",
     "serve",
     "sync",

@@ -145,6 +145,21 @@ def open_store(uri: str) -> Any:
     return client
 
 
+def look(uri: str | None = None) -> str:
+    """A line on the store that a run started here would use; nothing is made, nothing waited for.
+
+    Raises what opening it raises.
+    """
+    address = absolute_store(uri or default_uri())
+    database = sqlite_file(address)
+    if database is not None and not database.exists():
+        return f"{database} is not there yet, a run makes it"
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+    with _environment({k: v for k, v in patience.items() if k not in os.environ}):
+        open_store(address)
+    return f"{shown(address)} answers"
+
+
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
     os.environ.update(values)
