@@ -78,7 +78,7 @@ def test_links_lead_somewhere(page):
         assert (page.parent / link).is_file(), link
 
 
-@pytest.mark.parametrize("topic", ["tutorial", "howto", "explanation", "choosing"])
+@pytest.mark.parametrize("topic", ["index", "tutorial", "howto", "explanation", "choosing"])
 def test_topics_options_and_components_that_are_named_exist(topic):
     from goralx.app.configuration import listed, names
     from goralx.discovery import registry

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -27,6 +30,18 @@ def test_the_pythons_it_is_for_are_those_it_is_tried_on():
     assert [f"{said}{v[2:]}" for v in tried] == [c for c in PROJECT["classifiers"] if said in c]
     assert PROJECT["requires-python"] == f">={tried[0]}"
     assert job["steps"][-1]["run"] == ".ci/run" and (ROOT / ".ci" / "run").stat().st_mode & 0o100
+
+
+def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(tmp_path):
+    site = loaded(ROOT / ".mkdocs.yml")
+    assert sorted(site["nav"]) == sorted(p.name for p in (ROOT / site["docs_dir"]).glob("*.md"))
+    pytest.importorskip("mkdocs", reason="needs goralx[docs]")
+    words = ["-m", "mkdocs", "build", "--strict", "-q", "-f", ROOT / ".mkdocs.yml", "-d", tmp_path]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for page in tmp_path.glob("*.html"):
+        loads = r"""(?:<script[^>]*\bsrc|<link[^>]*\bhref|<img[^>]*\bsrc)=["'](https?:[^"']*)"""
+        assert not re.findall(loads, page.read_text(encoding="utf-8")), page.name
 
 
 def test_the_citation_is_of_this_version():
