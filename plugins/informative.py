@@ -11,6 +11,7 @@ strategy     a round costs           chooses
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,17 @@ from numpy.linalg import cholesky
 from scipy.special import log_softmax, logsumexp, xlogy
 
 import goralx
-from goralx import Array, BadInput, Incompatible, Labelled, Query, Reference, Rows, Selection
+from goralx import (
+    Array,
+    BadInput,
+    FittedModel,
+    Incompatible,
+    Labelled,
+    Query,
+    Reference,
+    Rows,
+    Selection,
+)
 from goralx.data import blocks
 
 
@@ -66,8 +77,8 @@ class Committee(goralx.Strategy):
     def select(self, query: Query) -> Selection:
         total = np.zeros(query.log_P.shape)
         entropies = np.zeros(len(total))
-        for _ in range(self.members):
-            log_P = self._member(query)
+        for fitted in self.fits(query):
+            log_P = Reference(fitted, query.X).log_P.astype(np.float64)
             if self.measure == "kl":
                 total += np.exp(log_P)
                 entropies -= (np.exp(log_P) * log_P).sum(axis=1)
@@ -76,16 +87,16 @@ class Committee(goralx.Strategy):
         mean = total / self.members
         return query.top(-xlogy(mean, mean).sum(axis=1) - entropies / self.members)
 
-    def _member(self, query: Query) -> Array:
-        """log predictions (N, K) of one member."""
+    def fits(self, query: Query) -> Iterator[FittedModel]:
+        """The members, one after the other."""
         candidates = query.candidates
         if candidates.learner is None:
-            raise Incompatible("strategy=qbc fits the run's own model, and these have no learner")
+            raise Incompatible("a committee is of the run's own model, and there is no learner")
         known = candidates.known
-        drawn = bootstrap(known.y, query.rng)
-        sample = Labelled(known.X[drawn], known.y[drawn])
-        fitted = candidates.learner.fit(sample, candidates.model.n_classes)
-        return Reference(fitted, candidates.X).log_P.astype(np.float64)
+        for _ in range(self.members):
+            drawn = bootstrap(known.y, query.rng)
+            sample = Labelled(known.X[drawn], known.y[drawn])
+            yield candidates.learner.fit(sample, candidates.model.n_classes)
 
 
 @dataclass(frozen=True)

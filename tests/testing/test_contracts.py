@@ -46,7 +46,7 @@ OF_THE_USER = {"csv", "npy", "npz", "openml", "svmlight"}
 
 def registered():
     for (group, name), component in registry().components.items():
-        if component.origin == "goralx":
+        if component.origin == "goralx" and not name.startswith("skactiveml_"):  # in plugins/
             for options in ({}, *VARIANTS.get((group, name), [])):
                 for check in checks(group):
                     label = ",".join(f"{k}={v}" for k, v in options.items())
