@@ -8,7 +8,7 @@ from goralx.contracts import BatchRule
 
 from .common import Check, global_generators_unused, require_array, untouched
 from .processes import in_another_process
-from .scenario import rule_query
+from .scenario import parts_of, rule_query
 
 N = 24
 
@@ -22,7 +22,7 @@ def check_is_batch_rule(rule: BatchRule) -> None:
 
 def check_rows(rule: BatchRule) -> None:
     """b different places among the N candidates; also for b = N and for N = 1."""
-    for K in (2, 3):
+    for K in (2, 3, 5):
         for n, b in ((N, 1), (N, 5), (N, N), (1, 1)):
             rows = np.asarray(rule.choose(rule_query(b, K=K, n_candidates=n)))
             where = f"{n} candidates, batch_size={b}"
@@ -80,10 +80,9 @@ def check_ties_at_random(rule: BatchRule) -> None:
 
 
 def check_inputs_untouched(rule: BatchRule) -> None:
-    """A batch rule does not write into features, predictions, rows or utilities."""
+    """A batch rule writes into nothing: features, labels, predictions, rows, utilities, theta."""
     asked = rule_query(5)
-    pool, scores = asked.candidates.pool, asked.scores
-    parts = {"X": pool.X, "log_P": pool.log_P, "rows": asked.candidates.rows}
+    parts, scores = parts_of(asked.candidates), asked.scores
     with untouched(**parts, **{"scores.U": scores.U, "scores.utility": scores.utility}):
         rule.choose(asked)
 

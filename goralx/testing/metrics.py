@@ -12,7 +12,8 @@ from goralx.contracts import Metric
 
 from .common import Check, global_generators_unused, untouched
 
-NAMES = ("otter", "heron", "mink")
+EVERY = ("otter", "heron", "mink", "stoat", "vole")
+NAMES = EVERY[:3]
 """Of the classes; permuted with them, for a metric that asks for one by name."""
 
 
@@ -25,11 +26,11 @@ def check_is_metric(metric: Metric) -> None:
 
 def check_value(metric: Metric) -> None:
     """A finite number of a test set that has every class, in either precision, and with ties."""
-    for K in (2, 3):
+    for K in (2, 3, 5):
         log_P, y = _predictions(K)
         for dtype in (np.float32, np.float64):
             for given in (log_P, np.full(log_P.shape, -np.log(K))):
-                value = metric(given.astype(dtype), y, NAMES[:K])
+                value = metric(given.astype(dtype), y, EVERY[:K])
                 assert isinstance(value, float) and math.isfinite(value), (
                     f"K={K}, {np.dtype(dtype).name}: {value!r}; return a finite float"
                 )

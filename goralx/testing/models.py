@@ -185,6 +185,28 @@ def check_warm_start(model: Model) -> None:
             require_close(warm.log_proba(X), start.log_proba(X), f"K={K}: a warm start", rtol=1e-5)
 
 
+def check_regime(model: Model) -> None:
+    """``regime`` is what the penalty does: every sample twice is the same fit if lambda stays.
+
+    Under ``fixed_lambda`` the mean loss and the penalty are then what they were; under ``fixed_C``
+    the penalty has halved, and a fit that has one is another.
+    """
+    for K in CLASSES:
+        samples, X = labelled(K, 40), _pool(K)
+        first = model.fit(samples, K)
+        twice = model.fit(samples.and_(samples), K, previous=first).log_proba(X)
+        once = first.log_proba(X)
+        if model.regime == "fixed_lambda":
+            wrong = f"K={K}: with every sample twice the fit is another; regime is not fixed_lambda"
+            require_close(twice, once, wrong, rtol=1e-5)
+        elif _differentiable(model) and cast(DifferentiableModel, first).penalty_gradient.any():
+            change = float(np.abs(twice - once).max())
+            assert change > 1e-6, (
+                f"K={K}: with every sample twice the fit is the same, so that its penalty stays; "
+                "regime is not fixed_C"
+            )
+
+
 def check_restore(model: Model) -> None:
     """``restore(checkpoint())`` is the same fit bit for bit, and so is the fit after it."""
     for K in CLASSES:
@@ -326,6 +348,7 @@ CHECKS: tuple[Check, ...] = (
     check_solve,
     check_one_more_sample,
     check_warm_start,
+    check_regime,
     check_restore,
     check_float32_features,
     check_float32_solve,

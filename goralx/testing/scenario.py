@@ -61,12 +61,17 @@ def labelled(K: int, n: int, d: int = 3, seed: int = 0) -> Labelled:
 
 
 def candidates(
-    K: int = 3, n_candidates: int = 24, *, progress: float = 0.5, alike: bool = False
+    K: int = 3,
+    n_candidates: int = 24,
+    *,
+    progress: float = 0.5,
+    alike: bool = False,
+    dtype: DTypeLike = np.float64,
 ) -> Candidates:
     """Candidates in a larger initial pool, seen through a fitted softmax regression.
 
     Every third pool sample is labelled already, so that positions among the candidates are not
-    rows of the pool. ``alike`` makes all of them the same sample.
+    rows of the pool. ``alike`` makes all of them the same sample; ``dtype`` is the pool's.
     """
     size = n_candidates + (n_candidates + 1) // 2
     pool_X = labelled(K, size, seed=1).X
@@ -74,8 +79,21 @@ def candidates(
         pool_X = np.repeat(pool_X[:1], size, axis=0)
     known, learner = labelled(K, 8 * K), Learner()
     rows = np.flatnonzero(np.arange(size) % 3 != 0)[:n_candidates]
-    pool = Reference(learner.fit(known, K), pool_X)
+    pool = Reference(learner.fit(known, K), pool_X.astype(dtype))
     return Candidates(pool, rows, known, progress, learner=learner)
+
+
+def parts_of(asked: Candidates) -> dict[str, NDArray[Any] | None]:
+    """The arrays of candidates that nobody is to write into, by the names an author knows."""
+    theta = getattr(asked.model, "theta", None)
+    return {
+        "X": asked.pool.X,
+        "log_P": asked.pool.log_P,
+        "rows": asked.rows,
+        "labelled.X": asked.labelled.X,
+        "labelled.y": asked.labelled.y,
+        "model.theta": theta,
+    }
 
 
 @dataclass(frozen=True)

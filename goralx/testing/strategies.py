@@ -7,9 +7,9 @@ import numpy as np
 from goralx.contracts import Selection, Strategy
 from goralx.errors import Incompatible
 
-from .common import Check, global_generators_unused, untouched
+from .common import Check, global_generators_unused, require_close, untouched
 from .processes import in_another_process
-from .scenario import query
+from .scenario import parts_of, query
 
 N = 24
 
@@ -25,7 +25,7 @@ def check_is_strategy(strategy: Strategy) -> None:
 
 def check_rows(strategy: Strategy) -> None:
     """``rows`` are b different positions among the N candidates; also for b = N and for N = 1."""
-    for K in (2, 3):
+    for K in (2, 3, 5):
         for n, b in ((N, 1), (N, 5), (N, N), (1, 1)):
             asked = query(strategy, b, K=K, n_candidates=n)
             selection = strategy.select(asked)
@@ -111,15 +111,29 @@ def check_goal_declared(strategy: Strategy) -> None:
 
 
 def check_inputs_untouched(strategy: Strategy) -> None:
-    """A strategy does not write into features, predictions, rows or utilities."""
+    """A strategy writes into nothing: features, labels, predictions, rows, utilities, theta."""
     asked = query(strategy, 5)
-    pool = asked.candidates.pool
-    parts = {"X": pool.X, "log_P": pool.log_P, "rows": asked.candidates.rows}
-    parts |= {"query.X": asked.X, "query.log_P": asked.log_P}
+    parts = parts_of(asked.candidates) | {"query.X": asked.X, "query.log_P": asked.log_P}
     if strategy.uses_goal:
         parts |= {"scores.U": asked.scores.U, "scores.utility": asked.scores.utility}
     with untouched(**parts):
         strategy.select(asked)
+
+
+def check_float32_features(strategy: Strategy) -> None:
+    """A pool in single precision is chosen from as well; utilities change by round-off only."""
+    for K in (2, 5):
+        double = strategy.select(query(strategy, 5, K=K))
+        single = strategy.select(query(strategy, 5, K=K, dtype=np.float32))
+        rows = np.asarray(single.rows)
+        assert rows.dtype.kind == "i" and len(np.unique(rows)) == 5, (
+            f"K={K}: from a pool in single precision it chose {rows.tolist()}"
+        )
+        if double.utility is not None:
+            assert single.utility is not None, f"K={K}: no utility of a pool in single precision"
+            seen = ~np.isnan(double.utility)
+            wrong = f"K={K}: utility of a pool in single precision"
+            require_close(single.utility[seen], double.utility[seen], wrong, rtol=1e-3)
 
 
 def rows_of(strategy: Strategy, *, seed: int = 7, alike: bool = False) -> list[int]:
@@ -138,4 +152,5 @@ CHECKS: tuple[Check, ...] = (
     check_global_generators_unused,
     check_ties_at_random,
     check_inputs_untouched,
+    check_float32_features,
 )

@@ -10,7 +10,7 @@ from goralx.contracts import Candidates, LogitGoal, Reference, Utilities, Utilit
 from goralx.data import Array, Features, Labelled, Labels
 
 from .common import Check, global_generators_unused, require_array, require_close, untouched
-from .scenario import Learner, labelled
+from .scenario import Learner, labelled, parts_of
 
 LEARNER = Learner(5.0, regime="fixed_C")
 """Of the model that the checks look through; 1/C = 5."""
@@ -51,7 +51,7 @@ def check_is_utility(utility: UtilityEstimator) -> None:
 
 def check_shapes(utility: UtilityEstimator) -> None:
     """U is finite (N, K), ``relative_error`` not negative, ``trust`` (N,) or None."""
-    for K in (2, 3):
+    for K in (2, 3, 5):
         asked = _candidates(K)
         estimate = _estimate(utility, asked, Certainty())
         require_array(estimate.U, (len(asked), K), "U")
@@ -120,7 +120,7 @@ def check_against_refit(utility: UtilityEstimator) -> None:
 def check_deterministic(utility: UtilityEstimator) -> None:
     """Asked twice it answers the same, writes into nothing, and uses no global generator."""
     asked = _candidates(3)
-    with global_generators_unused(), untouched(X=asked.pool.X, log_P=asked.pool.log_P):
+    with global_generators_unused(), untouched(**parts_of(asked)):
         once, twice = (_estimate(utility, asked, Certainty()).U for _ in range(2))
     assert np.array_equal(once, twice), "asked twice, it gives two answers"
 

@@ -478,6 +478,36 @@ class ScalesInPlace(goralx.Strategy):
         return query.top(query.log_P.max(axis=1))
 
 
+@dataclass(frozen=True)
+class WritesInto(goralx.Strategy):
+    """Centres somebody else's array, guarded or not."""
+
+    what: str = "theta"
+
+    def select(self, query: Query) -> Selection:
+        known = query.candidates.labelled
+        array = {"labelled.X": known.X, "theta": query.candidates.model.theta}[self.what]
+        array -= array.mean(axis=0)
+        return query.top(query.log_P.max(axis=1))
+
+
+@dataclass(frozen=True)
+class ByBytes(goralx.Strategy):
+    """Divides by bytes, not by entries."""
+
+    def select(self, query: Query) -> Selection:
+        return query.top(query.log_P.max(axis=1) / query.X.nbytes)
+
+
+@dataclass(frozen=True)
+class ThreeColours(goralx.Strategy):
+    """A colour for each class, of which there are three; the others are never chosen."""
+
+    def select(self, query: Query) -> Selection:
+        coloured = np.flatnonzero(query.log_P.argmax(axis=1) < 3)
+        return Selection(query.rng.permutation(coloured)[: query.batch_size])
+
+
 STRATEGIES = {
     "check_is_strategy": GoalByName(),
     "check_ground_truth_declared": Peeks(),
@@ -489,6 +519,7 @@ STRATEGIES = {
     "check_global_generators_unused": GlobalShuffle(),
     "check_ties_at_random": FirstOfTheTied(),
     "check_inputs_untouched": ScalesInPlace(),
+    "check_float32_features": ByBytes(),
 }
 
 # --- batch rules -----------------------------------------------------------------------------
@@ -658,6 +689,15 @@ class FaultyModel:
         return FaultyFit(Softmax().restore(labelled, n_classes, arrays), FAULTS[self.fault])
 
 
+@dataclass(frozen=True)
+class PenaltyThatStays(FaultyModel):
+    """Says fixed_C, and keeps lambda as it was when the run began."""
+
+    def fit(self, labelled: Labelled, n_classes: int, previous: Any = None) -> Any:
+        before = previous.fit if previous is not None else None
+        return FaultyFit(Softmax(regime="fixed_lambda").fit(labelled, n_classes, before), {})
+
+
 MODELS = {
     "check_is_model": FaultyModel(regime="fixed"),
     "check_fit_describes_itself": FaultyModel("forgets"),
@@ -668,6 +708,7 @@ MODELS = {
     "check_solve": FaultyModel("sign"),
     "check_one_more_sample": FaultyModel("sum for mean"),
     "check_warm_start": FaultyModel(tolerance=0.05),
+    "check_regime": FaultyModel(regime="fixed_lambda"),
     "check_restore": FaultyModel("rounds"),
     "check_float32_features": FaultyModel("half precision"),
     "check_float32_solve": FaultyModel("as it comes"),
@@ -947,6 +988,10 @@ BROKEN: dict[str, dict[str, Any]] = {
 ALSO_BROKEN: list[tuple[str, str, Any]] = [
     ("operator", "check_ground_truth_declared", OpenOracle()),
     ("strategy", "check_goal_declared", IdleGoal()),
+    ("strategy", "check_rows", ThreeColours()),
+    ("strategy", "check_inputs_untouched", WritesInto("theta")),
+    ("strategy", "check_inputs_untouched", WritesInto("labelled.X")),
+    ("model", "check_regime", PenaltyThatStays()),
 ]
 
 __all__ = ["ALSO_BROKEN", "BROKEN", "SoundDataset"]
