@@ -151,7 +151,7 @@ def test_a_broken_package_is_reported_and_the_others_work(goralx, package, tmp_p
     assert "sad-goal 0.9" in line and "a_module_that_is_not_there" in line
 
     strict = goralx("plugins", PYTHONPATH=path, GORALX_STRICT_PLUGINS="1")
-    assert strict.returncode == 1
+    assert strict.returncode == 2
     assert "a_module_that_is_not_there" in strict.stderr
 
     ran = goralx("goal=gini", *SHORT, PYTHONPATH=path)

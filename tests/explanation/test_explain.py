@@ -16,6 +16,8 @@ from scipy.stats import spearmanr
 import goralx
 from goralx import BadInput, Incompatible
 from goralx.app.cli import main
+from goralx.app.configuration import NEEDED
+from goralx.explanation import explained_round
 from goralx.explanation.decomposition import contributions
 from goralx.explanation.explained_round import explain_round
 from tests import runs
@@ -299,11 +301,19 @@ def test_samples_by_id(copy, capsys):
     assert [s["pool_id"] for s in json.loads(done.out)["samples"]] == [int(ids[4])]
 
 
-def test_utilities_that_are_not_those_of_the_fit_are_said_so(copy, capsys):
+def test_utilities_that_were_changed_are_refused(copy, capsys):
     with np.load(copy / "utilities.npz") as stored:
         arrays = dict(stored)
     arrays["utility"] = arrays["utility"] * 1.01
     np.savez(copy / "utilities.npz", **arrays)
+    done = call(capsys, "explain", str(copy))
+    assert done.status == 2 and "utilities.npz" in done.err
+
+
+def test_utilities_that_are_not_those_of_the_fit_are_said_so(copy, capsys, monkeypatch):
+    recorded = explained_round._recorded_utility
+    off = lambda *asked: 1.01 * recorded(*asked)  # noqa: E731
+    monkeypatch.setattr(explained_round, "_recorded_utility", off)
     done = call(capsys, "explain", str(copy))
     assert done.status == 0 and "NOT REPRODUCED" in done.out
     done = call(capsys, "explain", str(copy), "--json")
@@ -354,7 +364,8 @@ def test_a_folder_without_a_run_and_a_study_are_refused(tmp_path, capsys):
     assert done.status == 2 and len(done.errors) == 1 and "holds no run" in done.err
     hydra = tmp_path / "study" / ".hydra"
     hydra.mkdir(parents=True)
-    (hydra / "config.yaml").write_text("job: approximation\n")
+    groups = "".join(f"{group}: {{name: x}}\n" for group in NEEDED)
+    (hydra / "config.yaml").write_text(f"job: approximation\n{groups}")
     (hydra / "hydra.yaml").write_text("hydra: {mode: RUN, runtime: {cwd: .}}\n")
     done = call(capsys, "explain", str(tmp_path / "study"))
     assert done.status == 2 and "holds a study, which has no rounds" in done.err
@@ -396,6 +407,6 @@ def test_odd_rounds_say_what_is_odd_and_are_drawn(tmp_path, capsys, words, said)
 def test_other_data_are_noticed(run):
     experiment = runs.experiment()
     tags = {"goralx.fingerprint": "0" * 64, "goralx.operator": "max"}
-    info = SimpleNamespace(directory=run, tags=tags)
+    info = SimpleNamespace(directory=run, tags=tags, inputs="", sources={})
     with pytest.raises(BadInput, match="other options or other data"):
         explain_round(experiment, info)
