@@ -41,7 +41,12 @@ def composed(*overrides: str) -> dict:
 
 @pytest.mark.parametrize("component", OWN, ids=lambda c: f"{c.group}-{c.name}")
 def test_every_file_has_the_values_of_its_dataclass(component):
-    defaults = {f.name: f.default for f in dataclasses.fields(component.cls) if f.init}
+    made = dataclasses.MISSING
+    defaults = {
+        f.name: f.default if f.default_factory is made else f.default_factory()
+        for f in dataclasses.fields(component.cls)
+        if f.init
+    }
     node = composed(component.chosen)[component.folder]
     if component.group == "metric":
         assert list(node) == [component.name]

@@ -256,7 +256,7 @@ def test_a_model_s_predictions_are_logarithms_of_the_right_shape(gives):
             return gives(X[:, :2], 3)
 
     class Odd:
-        regime, capabilities = "fixed_C", frozenset()
+        regime, capabilities = "fixed_C", frozenset({"derivatives"})
 
         def fit(self, labelled, n_classes, previous=None):
             return Fit(softmax.fit(labelled, n_classes))
