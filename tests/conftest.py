@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is first imported
 os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -11,6 +12,14 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 import pytest
 
 from tests import runs
+
+
+def pytest_configure():
+    """Signals as a terminal's programs have them: a shell's background jobs ignore some."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual.get(number, signal.SIG_DFL))
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ VARIANTS = {
 
 IN_GORALX_DATA = {"letter", "rt_polarity"}
 IN_RIVER = {"phishing", "segment"}
-OF_THE_USER = {"csv", "npy", "npz", "openml", "svmlight"}
+OF_THE_USER = {"csv", "npy", "npz", "openml", "svmlight", "text"}
 
 
 def registered():
