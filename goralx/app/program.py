@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import sys
@@ -170,14 +171,18 @@ def _help_unread() -> Iterator[None]:
 
 @contextmanager
 def _process(argv: list[str], **environment: str) -> Iterator[None]:
-    """Hydra reads the command line and its settings from the process."""
+    """Hydra reads the command line and its settings from the process, and sets its logging up."""
     before = sys.argv, {name: os.environ.get(name) for name in environment}
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
     sys.argv = argv
     os.environ.update(environment)
     try:
         yield
     finally:
         sys.argv = before[0]
+        root.setLevel(level)
+        root.handlers[:] = handlers
         for name, value in before[1].items():
             if value is None:
                 del os.environ[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import logging
 import re
 import signal
 import subprocess
@@ -399,3 +400,11 @@ def test_a_broken_plugin_is_named_where_it_is_missed(here, mine):
     assert missed.status == 2 and "ModuleNotFoundError" in missed.err and len(missed.errors) == 1
     (broken,) = json.loads(launch(here, "plugins", "--json", **mine).out)["broken"]
     assert broken["name"].endswith("sad.py") and "Traceback" in broken["traceback"]
+
+
+def test_logging_is_as_it_was_when_the_command_line_is_a_function(here, capsys):
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    assert call(capsys, "--info", "config", "dataset=iris").status == 0
+    call(capsys, "hydra.verbose=true", "batch_size=0", "dataset=iris")
+    assert (root.level, list(root.handlers)) == before
