@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -20,6 +21,18 @@ def pytest_configure():
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual.get(number, signal.SIG_DFL))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """A program that sets logging up leaves handlers of a stream that ends with the test."""
+    root = logging.getLogger()
+    level, before = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    for handler in [h for h in root.handlers if type(h) is logging.StreamHandler]:
+        if handler not in before:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
