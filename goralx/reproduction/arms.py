@@ -15,6 +15,9 @@ Options = Mapping[str, Mapping[str, Any]]
 PRESET = ("letter", "rt_polarity", "synth2")
 """Data sets with an experiment of their own in conf/, which sets C."""
 
+ASKING = ("goral", "shuffled")
+"""Strategies that ask a utility, and so depend on operator, utility and batch."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -76,7 +79,7 @@ class Arm:
         s, trains = self.setting, self.dev_use == "train"
         goal = "ent" if trains else self.goal
         monitors = [name for name in s.monitors if not (trains and name == "dev")]
-        asked = ("operator", "utility", "batch") if self.strategy == "goral" else ()
+        asked = ("operator", "utility", "batch") if self.strategy in ASKING else ()
         options = ((group, *pair) for group, own in self.options.items() for pair in own.items())
         words = [
             f"{'experiment' if s.dataset in PRESET else 'dataset'}={s.dataset}",

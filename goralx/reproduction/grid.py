@@ -52,10 +52,10 @@ DATA = (
     Data("synth2", 100, 0.1, 20, DEAR),
     Data("breast_cancer", 100, 0.1, 20),
     Data("phishing", 100, 0.05, 20, DEAR),
-    Data("segment", 100, 0.03, 10, DEAR, screened=True),
-    Data("rt_polarity", 100, 0.005, 10, DEAR, screened=True),
-    Data("digits", 100, 0.04, 10, DEAR, screened=True),
-    Data("letter", 100, 0.0035, 10, (), design=False),
+    Data("segment", 100, 0.03, 20, DEAR, screened=True),
+    Data("rt_polarity", 100, 0.005, 20, DEAR, screened=True),
+    Data("digits", 100, 0.04, 20, DEAR, screened=True),
+    Data("letter", 100, 0.0035, 20, (), design=False),
 )
 
 SIZES = (1, 5, 20)
@@ -124,5 +124,5 @@ def plans() -> dict[str, Plan]:
     for data in DATA:
         if data.name in SIZED:
             for b in SIZES:
-                found[f"{data.name}-b{b}"] = Plan(tuple(sized_arms(data, b)), 10)
+                found[f"{data.name}-b{b}"] = Plan(tuple(sized_arms(data, b)), 20)
     return found
