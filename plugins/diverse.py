@@ -133,10 +133,11 @@ class TypiClust(goralx.Strategy):
         X = query.candidates.known.and_(unlabelled).X
         count = min(len(query.candidates.known) + query.batch_size, self.max_clusters, X.shape[0])
         kind = KMeans if count <= 50 else MiniBatchKMeans  # as the authors do
-        seed = int(query.rng.integers(2**31 - 1))
         with warnings.catch_warnings():  # fewer different samples than clusters are no fault
             warnings.simplefilter("ignore", ConvergenceWarning)
-            found: Rows = kind(count, n_init=1, random_state=seed).fit_predict(X).astype(np.intp)
+            found: Rows = (
+                kind(count, n_init=1, random_state=query.seed).fit_predict(X).astype(np.intp)
+            )
         return found
 
     def _typical(self, query: Query, cluster: Rows, which: int) -> int | None:

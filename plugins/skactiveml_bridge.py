@@ -48,7 +48,7 @@ class Bridge(goralx.Strategy):
         order = query.rng.permutation(len(query.candidates))  # some take the first of equals
         X = stacked(query, order, type(self))
         y = np.concatenate([known.y.astype(float), np.full(len(query.candidates), np.nan)])
-        seed = int(query.rng.integers(2**31 - 1))
+        seed = query.seed
         size = min(query.batch_size, len(query.candidates))
         try:
             strategy = self._theirs(seed, query.log_P.shape[1])

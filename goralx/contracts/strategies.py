@@ -13,6 +13,7 @@ from goralx.data import Array, Features, Labels, Rows, guard_fields
 from goralx.errors import BadInput, Incompatible
 
 from .boundary import asking, instance_of, places
+from .models import Model
 from .samples import Candidates
 from .scores import Scorer, Scores
 
@@ -36,6 +37,8 @@ class Query:
 
     Everything that costs something is worked out when it is first read. ``y_true`` is None unless
     the strategy declares ``needs_ground_truth``. ``rule`` puts the batch together, see `batch`.
+    ``classes`` (K,) are the names that labels 0..K-1 stand for, their numbers where none are given;
+    not each of them need have a label yet.
     """
 
     candidates: Candidates
@@ -44,9 +47,30 @@ class Query:
     y_true: Labels | None = None
     score: Scorer | None = field(default=None, repr=False)
     rule: BatchRule | None = None
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         guard_fields(self, "y_true")
+        K = self.candidates.model.n_classes
+        if len(self.classes) != K:
+            if self.classes:
+                raise BadInput(f"{len(self.classes)} class names, and the model has {K} classes")
+            object.__setattr__(self, "classes", tuple(str(k) for k in range(K)))
+
+    @property
+    def learner(self) -> Model:
+        """The model before any fit, to be fit again as one likes: ``learner.fit(labelled, K)``."""
+        if self.candidates.learner is None:
+            raise Incompatible("this query has no learner, and nothing can be refit")
+        return self.candidates.learner
+
+    @cached_property
+    def seed(self) -> int:
+        """A number for what takes a seed and no generator, drawn from ``rng`` when first read.
+
+        Another one in every round, and the same again in a run that is resumed.
+        """
+        return int(self.rng.integers(2**31 - 1))
 
     @property
     def X(self) -> Features:

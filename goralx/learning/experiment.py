@@ -377,7 +377,7 @@ class Experiment:
         ids = self.instance.pool[candidates.rows]
         y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
         utility = self.utility if self.strategy.uses_goal else None
-        query = Query(candidates, b, state.rng, y_true, utility, self.rule)
+        query = Query(candidates, b, state.rng, y_true, utility, self.rule, self.instance.classes)
         selection, vacuous = selected(self.strategy, query, utility)
         if vacuous and self.guard == "error":
             raise Incompatible(vacuous)

@@ -109,6 +109,11 @@ class Asked:
     classes: np.ndarray
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The classes' names (K,)."""
+        return tuple(str(c) for c in self.classes.tolist())
+
+    @property
     def scored(self) -> GoalOrientedUtility:
         """Who scores, where a goal was asked."""
         assert self.scorer is not None

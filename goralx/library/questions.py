@@ -123,7 +123,7 @@ def query(
     if scorer is not None:
         scorer.check_batch(rule, batch_size)
     rng = np.random.default_rng(random_state)
-    question = Query(candidates, batch_size, rng, score=scorer, rule=rule)
+    question = Query(candidates, batch_size, rng, score=scorer, rule=rule, classes=asked.named)
     selection, vacuous = selected(chooser, question, scorer)
     if vacuous:
         warnings.warn(f"{vacuous}; the indices are drawn at random", VacuousUtility, stacklevel=3)

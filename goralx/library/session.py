@@ -218,7 +218,7 @@ class Session:
         candidates = replace(asked.candidates, rows=left)
         if asked.scorer is not None:
             asked.scorer.check_batch(rule, n)
-        query = Query(candidates, n, rng, score=asked.scorer, rule=rule)
+        query = Query(candidates, n, rng, score=asked.scorer, rule=rule, classes=asked.named)
         selection, vacuous = selected(strategy, query, asked.scorer)
         worth = np.full(n, np.nan)
         if selection.utility is not None:

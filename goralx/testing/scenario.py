@@ -60,6 +60,11 @@ def labelled(K: int, n: int, d: int = 3, seed: int = 0) -> Labelled:
     return Labelled(centres[y] + rng.normal(size=(n, d)), y)
 
 
+def class_names(K: int) -> tuple[str, ...]:
+    """Of K classes: texts that are not their numbers."""
+    return tuple(f"class {chr(ord('a') + k)}" for k in range(K))
+
+
 def candidates(
     K: int = 3,
     n_candidates: int = 24,
@@ -134,13 +139,16 @@ def query(
     K = asked.model.n_classes
     y_true = (np.arange(len(asked)) + shift) % K if strategy.needs_ground_truth else None
     scorer = _Scorer() if strategy.uses_goal else None
-    return Query(asked, batch_size, np.random.default_rng(seed), y_true, scorer)
+    rng, names = np.random.default_rng(seed), class_names(K)
+    return Query(asked, batch_size, rng, y_true, scorer, classes=names)
 
 
 def rule_query(batch_size: int, *, seed: int = 0, screened: bool = False, **options: Any) -> Query:
     """A query as a batch rule gets it; if ``screened``, every other candidate's utility is NaN."""
     generator = np.random.default_rng(seed)
-    return Query(candidates(**options), batch_size, generator, score=_Scorer(screened))
+    asked = candidates(**options)
+    names = class_names(asked.model.n_classes)
+    return Query(asked, batch_size, generator, score=_Scorer(screened), classes=names)
 
 
 @dataclass(frozen=True)

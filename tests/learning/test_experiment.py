@@ -698,3 +698,29 @@ def test_a_round_of_which_no_kappa_is_known_warns_of_nothing():
         warnings.simplefilter("error")
         found = utility_metrics(utility, scores)
     assert np.isnan(found["trust/kappa_q050"]) and found["utility/q100"] == 2.0
+
+
+@dataclass(frozen=True)
+class Outsider(goralx.Strategy):
+    """Fits for itself, by a seed; notes what it was given."""
+
+    given: list[tuple] = field(default_factory=list)
+
+    def select(self, query):
+        known = query.candidates.known
+        again = query.learner.fit(known, len(query.classes))
+        rng = np.random.default_rng(query.seed)
+        self.given.append((query.classes, query.seed, again.n_labelled))
+        return goralx.Selection(rng.permutation(len(query.candidates))[: query.batch_size])
+
+
+def test_strategies_are_given_the_learner_class_names_and_a_seed_that_a_resumed_run_repeats():
+    data = replace(small(), classes=("pear", "fig", "apple"))
+    whole, resumed = Outsider(), Outsider()
+    rounds = run(data, strategy=whole)
+    run(data, rounds[1].checkpoint, strategy=resumed)
+    names, seeds, fitted = zip(*whole.given)
+    assert set(names) == {("pear", "fig", "apple")}
+    assert len(set(seeds)) == len(seeds) > 2
+    assert fitted == tuple(r.n_labelled for r in rounds[:-1])
+    assert resumed.given == whole.given[2:]

@@ -417,3 +417,23 @@ print(sorted(heavy & set(sys.modules)))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+def test_a_strategy_is_given_the_classes_by_their_names(data):
+    from dataclasses import dataclass, field
+
+    @dataclass(frozen=True)
+    class Asks(goralx.Strategy):
+        seen: list = field(default_factory=list)
+
+        def select(self, query):
+            self.seen.append((query.classes, type(query.learner).__name__))
+            return goralx.Selection(np.array([query.seed % len(query.candidates)]))
+
+    X, y, pool, *_ = data
+    asks = Asks()
+    first = goralx.query(X, NAMES[y], pool, strategy=asks)
+    assert asks.seen == [(("apple", "fig", "pear"), "SoftmaxRegression")]
+    np.testing.assert_array_equal(first, goralx.query(X, NAMES[y], pool, strategy=Asks()))
+    goralx.query(X, NAMES[y], pool, strategy=asks, classes=["pear", "kiwi", "fig", "apple"])
+    assert asks.seen[-1][0] == ("pear", "kiwi", "fig", "apple")

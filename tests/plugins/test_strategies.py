@@ -192,3 +192,30 @@ def test_shuffled_deals_out_the_very_utilities_and_passes_over_who_was_not_looke
     assert sorted(rows.tolist()) == [0, 2, 3, 5]
     assert sorted(seen[0][~np.isnan(seen[0])]) == [0.0, 2.0, 4.0, 5.0]
     assert np.isnan(seen[0][[1, 4]]).all()
+
+
+# --- what a strategy from outside may ask ------------------------------------------------------
+
+
+def test_a_query_has_names_for_its_classes_numbers_unless_they_are_given():
+    query = asked(K=3)
+    assert query.classes == ("0", "1", "2")
+    named = replace(query, classes=("pear", "fig", "apple"))
+    assert named.classes == ("pear", "fig", "apple")
+    with pytest.raises(BadInput, match="2 class names, and the model has 3 classes"):
+        replace(query, classes=("pear", "fig"))
+
+
+def test_a_query_gives_the_unfitted_learner_or_says_that_there_is_none():
+    query, learner = asked(K=3), build("model", "softmax", C=0.3)
+    with pytest.raises(Incompatible, match="no learner"):
+        _ = query.learner
+    given = replace(query, candidates=replace(query.candidates, learner=learner))
+    assert given.learner is learner
+
+
+def test_a_seed_is_drawn_once_from_the_querys_generator():
+    query = asked(rng_seed=3)
+    assert query.seed == query.seed == np.random.default_rng(3).integers(2**31 - 1)
+    assert query.rng.random() == asked(rng_seed=3).rng.random(2)[1]
+    assert asked(rng_seed=4).seed != query.seed
