@@ -1,12 +1,14 @@
 """Strategies that look for what the model does not know, beyond its own uncertainty.
 
-===========  ======================  ========================================================
-strategy     a round costs           chooses
-===========  ======================  ========================================================
-``density``  a pass over features    who is uncertain, and like many others
-``qbc``      ``members`` fits        whom a committee of refits disagrees about
-``bald``     curvature and sampling  whose label says most about the parameters
-===========  ======================  ========================================================
+===========  =======================  ======================================================
+strategy     a round costs            chooses
+===========  =======================  ======================================================
+``density``  a pass over features     who is uncertain, and like many others
+``qbc``      ``members`` fits         whom a committee of refits disagrees about
+``bald``     curvature and sampling   whose label says most about the parameters
+``epig``     those, and a table of    whose label says most about the labels of others
+             K x K for every pair
+===========  =======================  ======================================================
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from typing import Any
 
 import numpy as np
 from numpy.linalg import cholesky
-from scipy.special import log_softmax, logsumexp, xlogy
+from scipy.special import log_softmax, logsumexp, softmax, xlogy
 
 import goralx
 from goralx import (
     Array,
     BadInput,
+    Expansion,
     FittedModel,
     Incompatible,
     Labelled,
@@ -31,6 +34,7 @@ from goralx import (
     Rows,
     Selection,
 )
+from goralx.core import parts, with_constant
 from goralx.data import blocks
 
 
@@ -115,15 +119,7 @@ class Bald(goralx.Strategy):
             raise BadInput(f"strategy.draws={self.draws}; allowed: even, at least 2")
 
     def select(self, query: Query) -> Selection:
-        candidates = query.candidates
-        if not candidates.can("expansion"):
-            raise Incompatible(
-                "strategy=bald needs the model's curvature, which "
-                f"{type(candidates.learner).__name__} does not give; use model=softmax, or "
-                "strategy=qbc"
-            )
-        model: Any = candidates.model
-        around = model.expansion("fixed_C")
+        candidates, around = query.candidates, curvature(query, "bald")
         half = query.rng.standard_normal((self.draws // 2, around.Q.shape[1]))
         noise = np.concatenate([half, -half])
         found = [
@@ -131,6 +127,73 @@ class Bald(goralx.Strategy):
             for b in blocks(len(candidates))
         ]
         return query.top(np.concatenate(found))
+
+
+@dataclass(frozen=True)
+class Epig(goralx.Strategy):
+    """EPIG: how much a label is expected to say about the labels of samples of the pool.
+
+    The expected predictive information gain of Bickford Smith et al. (2023, arXiv:2304.08151): the
+    mutual information of a candidate's label and a target's, mean over ``targets`` samples drawn
+    from the initial pool, in nats. Where BALD likes whatever the parameters do not know, EPIG asks
+    whether anybody's prediction depends on it. Parameters are ``draws`` of Laplace's posterior,
+    half of them the other half's mirror images, the same for every candidate and target; few of
+    them overstate all gains.
+    """
+
+    targets: int = 100
+    draws: int = 64
+
+    def __post_init__(self) -> None:
+        if self.targets < 1:
+            raise BadInput(f"strategy.targets={self.targets}; allowed: at least 1")
+        if self.draws < 2 or self.draws % 2:
+            raise BadInput(f"strategy.draws={self.draws}; allowed: even, at least 2")
+
+    def select(self, query: Query) -> Selection:
+        around, pool = curvature(query, "epig"), query.candidates.pool
+        half = around.draws(self.draws // 2, query.rng)
+        moves = np.concatenate([half, -half])
+        M = len(pool.X)
+        some = np.sort(query.rng.choice(M, min(self.targets, M), replace=False))
+        told = probabilities(pool.X[some], pool.log_P[some], around.Q, moves)
+        gains = np.empty(len(query.candidates))
+        for b in parts(len(gains), told.shape[0] * told.shape[1] ** 2 + told[0].size):
+            gains[b] = shared(probabilities(query.X[b], query.log_P[b], around.Q, moves), told)
+        return query.top(gains)
+
+
+def curvature(query: Query, name: str) -> Expansion:
+    """The labelled set around its optimum, of a model that can say."""
+    candidates = query.candidates
+    if not candidates.can("expansion"):
+        raise Incompatible(
+            f"strategy={name} needs the model's curvature, which "
+            f"{type(candidates.learner).__name__} does not give; use model=softmax, or "
+            "strategy=qbc"
+        )
+    model: Any = candidates.model
+    around: Expansion = model.expansion("fixed_C")
+    return around
+
+
+def probabilities(X: Any, log_P: Array, Q: Array, moves: Array) -> Array:
+    """P(y | x) of X (n, d) under each of the ``moves`` (draws, C, D): (n, K, draws)."""
+    rows = with_constant(X)
+    moved = Q @ (rows @ np.swapaxes(moves, 1, 2)).transpose(1, 2, 0)  # (n, K, draws)
+    return softmax(log_P.astype(np.float64)[:, :, None] + moved, axis=1)
+
+
+def shared(P: Array, told: Array) -> Array:
+    """Mutual information (n,) of a label P (n, K, draws) and one of ``told`` (m, K, draws), mean
+    over those.
+    """
+    n, K, draws = P.shape
+    joint = P.reshape(n * K, draws) @ told.reshape(-1, draws).T / draws
+    alone = [-xlogy(p, p).sum(axis=1) for p in (P.mean(axis=2), told.mean(axis=2))]
+    together = -xlogy(joint, joint).reshape(n, -1).sum(axis=1) / len(told)
+    gain: Array = alone[0] + alone[1].mean() - together
+    return gain
 
 
 def mean_similarity(X: Any) -> Array:
@@ -170,3 +233,4 @@ def register_strategies(register):
     register("density", Density)
     register("qbc", Committee)
     register("bald", Bald)
+    register("epig", Epig)

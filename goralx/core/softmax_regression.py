@@ -170,9 +170,10 @@ class SoftmaxFit(Predictor):
     def _expand(self, n_shares: int) -> Expansion:
         objective, n = self.objective, self.n_labelled
         phi, P, X = objective.phi(self.theta), self._P, objective.dense
-        B = inverse_curvature(objective.Q, X, P, (n + n_shares) * objective.decay)
+        decay = (n + n_shares) * objective.decay
+        B = inverse_curvature(objective.Q, X, P, decay)
         log_P, still = objective.log_proba(phi), np.zeros(objective.size)
-        around = Expansion(objective.Q, X, log_P, phi, B, still)
+        around = Expansion(objective.Q, X, log_P, phi, B, still, decay)
         if n_shares == 0:
             return around
         pull = n_shares * np.tile(objective.decay, self.n_classes - 1) * phi

@@ -55,3 +55,18 @@ def test_more_labels_leave_less_variance(K):
     often = softmax.fit(np.tile(X, (9, 1)), np.tile(y, 9), K, l2=1 / (10 * C))
     np.testing.assert_allclose(often.theta, once.theta, atol=1e-6)  # the same optimum
     np.testing.assert_allclose(often.logit_variance(pool), once.logit_variance(pool) / 9, rtol=1e-5)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("K, n, d", [(2, 15, 3), (4, 20, 2), (3, 6, 12)])
+def test_draws_have_the_inverse_curvature_for_covariance(K, n, d, intercept):
+    """Samples more and fewer than features: both roads."""
+    rng = np.random.default_rng(0)
+    X, y = blobs(rng, n, d, K)
+    around = softmax.fit(X, y, K, l2=1 / n, penalize_intercept=intercept).expansion("fixed_C")
+    m, size = (K - 1) * (d + 1), 60_000
+    B = around.B.times(np.eye(m).reshape(m, K - 1, d + 1)).reshape(m, m)
+    draws = around.draws(size, rng).reshape(size, m)
+    scale = np.sqrt(np.outer(np.diag(B), np.diag(B)))
+    np.testing.assert_allclose((draws.T @ draws / size - B) / scale, 0.0, atol=5 / np.sqrt(size))
+    np.testing.assert_allclose(draws.mean(axis=0) / np.sqrt(np.diag(B)), 0.0, atol=5 / size**0.5)

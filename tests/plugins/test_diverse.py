@@ -158,7 +158,10 @@ def test_typiclust_refuses_what_is_no_number_of_anything(option):
         build("strategy", "typiclust", **{option: 0})
 
 
-@pytest.mark.parametrize("name", ["kcenter", "badge", "typiclust", "density", "qbc", "bald"])
+@pytest.mark.parametrize(
+    "name",
+    ["kcenter", "badge", "typiclust", "maxherding", "density", "qbc", "bald", "epig"],
+)
 def test_they_serve_the_library(name):
     rng = np.random.default_rng(0)
     X, y = blobs(rng, 40, 3, 3)

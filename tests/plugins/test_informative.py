@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit, log_softmax
 from scipy.stats import entropy, multivariate_normal, norm
 
-from goralx import BadInput, Incompatible, Labelled, Query
+from goralx import BadInput, Candidates, Incompatible, Labelled, Query, Reference
 from goralx.discovery import registry
 from tests.plugins.test_diverse import asked, dense
 from tests.problems import build
@@ -113,12 +113,125 @@ def test_certain_logits_say_nothing():
     np.testing.assert_allclose(information(log_P, S, Q, noise), 0.0, atol=1e-9)
 
 
-def test_bald_of_a_model_without_curvature_is_refused_by_name():
+@pytest.mark.parametrize("name", ["bald", "epig"])
+def test_a_model_without_curvature_is_refused_by_name(name):
     query = asked()
     forest = build("model", "sklearn", estimator="sklearn.tree.DecisionTreeClassifier")
     candidates = replace(query.candidates, learner=forest)
-    with pytest.raises(Incompatible, match=r"strategy=bald .*SklearnClassifier"):
-        build("strategy", "bald").select(Query(candidates, 3, np.random.default_rng(0)))
+    with pytest.raises(Incompatible, match=rf"strategy={name} .*SklearnClassifier"):
+        build("strategy", name).select(Query(candidates, 3, np.random.default_rng(0)))
+
+
+def drawn(query, draws, targets):
+    """P(y | x) of candidates and of targets, draw by draw: what EPIG draws, in its order."""
+    around, rng = query.candidates.model.expansion("fixed_C"), query.rng
+    half = around.draws(draws // 2, rng)
+    pool = query.candidates.pool
+    some = np.sort(rng.choice(len(pool.X), targets, replace=False))
+
+    def P(X):
+        logits = query.candidates.model.log_proba(X)
+        constant = np.column_stack([X, np.ones(len(X))])
+        return [
+            np.exp(log_softmax(logits + constant @ (around.Q @ move).T, axis=1))
+            for move in [*half, *-half]
+        ]
+
+    return np.stack(P(query.X)), np.stack(P(pool.X[some]))
+
+
+def information_of(joint):
+    """Mutual information of a table of probabilities."""
+    alone = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    return (joint * np.log(joint / alone)).sum()
+
+
+@pytest.mark.parametrize("K", [2, 4])
+def test_epig_is_the_information_of_two_labels_about_one_another(K):
+    found = build("strategy", "epig", draws=10, targets=6).select(asked(K=K)).utility
+    P, told = drawn(asked(K=K), 10, 6)
+    for i, gain in enumerate(found):
+        tables = (
+            sum(np.outer(p[i], t[j]) for p, t in zip(P, told)) / len(P)
+            for j in range(told.shape[1])
+        )
+        assert gain == pytest.approx(np.mean([information_of(t) for t in tables]), rel=1e-9)
+
+
+def test_epig_is_no_more_than_bald_of_the_same_draws_and_never_negative():
+    for seed in range(5):
+        query = asked(K=3, seed=seed)
+        gain = build("strategy", "epig", draws=8).select(query).utility
+        P, _ = drawn(asked(K=3, seed=seed), 8, 1)
+        about_theta = [
+            entropy(p.mean(axis=0)) - entropy(p, axis=1).mean() for p in P.swapaxes(0, 1)
+        ]
+        assert (gain >= -1e-12).all() and (gain <= np.array(about_theta) + 1e-12).all()
+
+
+def test_epig_of_two_classes_is_an_integral_over_both_differences():
+    query = asked(K=2, N=4)
+    found = build("strategy", "epig", draws=40_000, targets=8).select(query).utility
+    around, model = query.candidates.model.expansion("fixed_C"), query.candidates.model
+    pool = query.candidates.pool.X
+    t, weight = np.polynomial.hermite_e.hermegauss(60)
+    weight = np.outer(weight, weight) / weight.sum() ** 2
+    for i, x in enumerate(query.X):
+        gains = []
+        for z in pool:
+            U = np.column_stack([np.append(x, 1.0), np.append(z, 1.0)])
+            S = U.T @ around.B.times(U.T[:, None, :])[:, 0].T
+            L = np.linalg.cholesky(S + 1e-12 * np.eye(2)) * (around.Q[1] - around.Q[0])
+            logits = [model.log_proba(each[None])[0] for each in (x, z)]
+            mean = [log_p[1] - log_p[0] for log_p in logits]
+            p = expit(mean[0] + L[0, 0] * t)[:, None] * np.ones(len(t))
+            q = expit(mean[1] + L[1, 0] * t[:, None] + L[1, 1] * t[None])
+            pairs = [(a, b) for a in (p, 1 - p) for b in (q, 1 - q)]
+            gains.append(
+                information_of(np.array([(weight * a * b).sum() for a, b in pairs]).reshape(2, 2))
+            )
+        assert found[i] == pytest.approx(np.mean(gains), rel=0.05)
+
+
+def test_epig_ignores_what_no_target_depends_on():
+    """Two features that have nothing to do with one another: targets vary along the first."""
+    rng = np.random.default_rng(0)
+    X = np.repeat(np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 2.0], [0.0, -2.0]]), 3, axis=0)
+    y = np.repeat([0, 1, 0, 1], 3)
+    learner = build("model", "softmax")
+    known = Labelled(X, y)
+    pool = np.column_stack([rng.normal(size=400), np.zeros(400)])
+    pool[:2] = [[6.0, 0.0], [0.0, 6.0]]
+    seen = Reference(learner.fit(known, 2), pool)
+    candidates = Candidates(seen, np.arange(2), known, 0.0, learner=learner)
+
+    def gains(name, **options):
+        question = Query(candidates, 1, np.random.default_rng(0))
+        return build("strategy", name, draws=2000, **options).select(question).utility
+
+    along, across = gains("epig", targets=300)
+    assert along > 5 * across
+    same = gains("bald")
+    assert same[0] == pytest.approx(same[1], rel=0.05)
+
+
+def test_sparse_and_single_precision_features_have_the_same_epig():
+    strategy = build("strategy", "epig")
+    plain = strategy.select(asked(5))
+    for options in ({"sparse": True}, {"dtype": np.float32}):
+        found = strategy.select(asked(5, **options))
+        assert found.rows.tolist() == plain.rows.tolist()
+        np.testing.assert_allclose(found.utility, plain.utility, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["density", "epig"])
+def test_the_order_of_candidates_does_not_matter(name):
+    query = asked(6, N=40)
+    order = np.random.default_rng(1).permutation(40)
+    turned = replace(query, candidates=query.candidates.subset(order))
+    turned = replace(turned, rng=np.random.default_rng(0))
+    rows = build("strategy", name).select(turned).rows
+    assert order[rows].tolist() == build("strategy", name).select(query).rows.tolist()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +242,8 @@ def test_bald_of_a_model_without_curvature_is_refused_by_name():
         ("qbc", {"members": 1}, "strategy.members=1; allowed: at least 2"),
         ("qbc", {"measure": "votes"}, "strategy.measure=votes; allowed: kl, vote_entropy"),
         ("bald", {"draws": 3}, "strategy.draws=3; allowed: even, at least 2"),
+        ("epig", {"draws": 3}, "strategy.draws=3; allowed: even, at least 2"),
+        ("epig", {"targets": 0}, "strategy.targets=0; allowed: at least 1"),
     ],
 )
 def test_options_out_of_range_are_refused(name, options, said):

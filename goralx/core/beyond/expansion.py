@@ -26,7 +26,7 @@ class Expansion:
 
     ``Q`` (K, K-1) contrasts; ``X`` (n, D) labelled samples with the constant; ``log_P`` (n, K)
     their log predictions; ``phi`` (m,) the optimum; ``B`` the inverse of A, which may be no matrix;
-    ``shift`` (m,) is d0.
+    ``shift`` (m,) is d0; ``decay`` (D,) the summed penalty's share in A, of each row of contrasts.
     """
 
     Q: Array
@@ -35,6 +35,7 @@ class Expansion:
     phi: Array
     B: InverseCurvature
     shift: Array
+    decay: Array
 
     @cached_property
     def logit_shift(self) -> bool:
@@ -48,6 +49,20 @@ class Expansion:
     def times_B(self, V: Array) -> Array:
         """B v for every row of V (t, m)."""
         return self.B.times(V.reshape(len(V), self.Q.shape[1], -1)).reshape(V.shape)
+
+    def draws(self, size: int, rng: np.random.Generator) -> Array:
+        """Changes of the parameters (size, C, D), normal around 0 with covariance B.
+
+        The posterior, by Laplace's approximation. Draws of what A sums, whose covariance is A, and
+        B times them (Papandreou and Yuille 2010, "Gaussian sampling by local perturbations"): no
+        root of B is needed. Exact for a fit; of one with labels made up as exact as its ``B``.
+        """
+        P = np.exp(self.log_P)
+        e = np.sqrt(P) * rng.standard_normal((size, *P.shape))
+        e -= P * e.sum(axis=2, keepdims=True)  # covariance diag p - p p'
+        pulls = np.swapaxes(e @ self.Q, 1, 2) @ self.X
+        pulls += np.sqrt(self.decay) * rng.standard_normal(pulls.shape)
+        return self.B.times(pulls)
 
     def shifted(self, X: NDArray[np.floating], log_P: NDArray[np.floating]) -> Array:
         """Logits of X (N, d) after d0, from its log predictions (N, K); in double precision."""
