@@ -154,9 +154,20 @@ def _difference(X: Floats, theta: Array) -> Floats:
 def _logits(X: Floats, theta: Array) -> Floats:
     """theta x of a block of samples, a row each class: (K, n)."""
     rows = theta.astype(X.dtype, copy=False)
-    z: Floats = np.ascontiguousarray(rows[:, :-1] @ X.T)
+    z = by_row(rows[:, :-1], X)
     z += rows[:, -1:]
     return z
+
+
+def by_row(rows: NDArray[F], X: Any) -> NDArray[F]:
+    """rows X' (C, n), a row each of rows (C, D), for samples X (n, D), dense or sparse.
+
+    In single precision BLAS multiplies samples by few rows in half the time of few rows by samples
+    (C below a half of D; measured with OpenBLAS), in double precision it does not.
+    """
+    if X.dtype == np.float32 and 2 * len(rows) < X.shape[1] and not issparse(X):
+        return np.ascontiguousarray((X @ rows.T).T)
+    return np.ascontiguousarray(rows @ X.T)
 
 
 def _safe(dtype: np.dtype[np.floating]) -> float:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse import csr_array, hstack, issparse
 
 from ..linear_solve import Array
-from ..predictions import log_softmax
+from ..predictions import by_row, log_softmax
 from .contrasts import contrasted, contrasts, expanded
 
 F = TypeVar("F", bound=np.floating)
@@ -94,7 +94,7 @@ class Objective:
         if self.n_classes == 2:
             logits: Array = self.Q @ (self.X @ rows.T).T
         else:
-            logits = np.ascontiguousarray(expanded(self.Q, rows) @ self.X.T)
+            logits = by_row(expanded(self.Q, rows), self.X)
         return logits.T
 
     def _pulled(self, S: Array) -> Array:
@@ -243,7 +243,7 @@ class Curvature:
             along *= self.share[0]
             product = (along @ self.X)[None]
         else:
-            S = np.ascontiguousarray(expanded(self.Q, rows) @ self.X.T)
+            S = by_row(expanded(self.Q, rows), self.X)
             if self.top is not None:
                 S -= S[self.top, np.arange(len(self.top))]
             S -= np.einsum("kn,kn->n", self.P, S)
