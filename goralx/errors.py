@@ -31,6 +31,10 @@ class PluginError(GoralxError):
     """A plugin that breaks the contract: a clash of names, a misspelt hook, a failed import."""
 
 
+class MissingExtra(GoralxError, ImportError):
+    """A module that takes a package which an extra of goralx installs."""
+
+
 class RunFailed(GoralxError, RuntimeError):
     """Something broke while running, through no fault of the input: exit status 1."""
 

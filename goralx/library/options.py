@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from goralx.contracts import Candidates, Goal, LabelOperator, Model, Reference, UtilityEstimator
-from goralx.data import Labelled, column_names
+from goralx.contracts import (
+    BatchRule,
+    Candidates,
+    Goal,
+    LabelOperator,
+    Model,
+    Query,
+    Reference,
+    Selection,
+    Strategy,
+    UtilityEstimator,
+)
+from goralx.data import Labelled, Rows, column_names
 from goralx.discovery import build
 from goralx.errors import BadInput
-from goralx.scoring import GoalOrientedUtility
+from goralx.scoring import GoalOrientedUtility, selected
 
 from .arguments import (
     check_integer,
@@ -118,3 +129,19 @@ class Asked:
         """Who scores, where a goal was asked."""
         assert self.scorer is not None
         return self.scorer
+
+    def among(self, rows: Rows) -> Asked:
+        """The same, of these rows of the pool alone; goals are measured on all of it."""
+        return replace(self, candidates=replace(self.candidates, rows=rows))
+
+    def query(self, rule: BatchRule, batch_size: int, rng: np.random.Generator) -> Query:
+        """What a strategy is asked. Raises `Incompatible` for a rule that asks too much."""
+        if self.scorer is not None:
+            self.scorer.check_batch(rule, batch_size)
+        return Query(
+            self.candidates, batch_size, rng, score=self.scorer, rule=rule, classes=self.named
+        )
+
+    def select(self, strategy: Strategy, query: Query) -> tuple[Selection, str | None]:
+        """What it selects; at random, and why, where all candidates are worth the same."""
+        return selected(strategy, query, self.scorer)

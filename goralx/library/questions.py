@@ -13,14 +13,13 @@ from goralx.contracts import (
     Goal,
     LabelOperator,
     Model,
-    Query,
     Strategy,
     UtilityEstimator,
 )
 from goralx.data import Array, Rows
 from goralx.errors import BadInput, in_words
 from goralx.explanation import Explanation
-from goralx.scoring import VacuousUtility, selected
+from goralx.scoring import VacuousUtility
 
 from .arguments import check_integer, take_component
 from .options import Options
@@ -114,17 +113,14 @@ def query(
         progress, random_state,
     )  # fmt: skip
     asked = options.asked(X_labelled, y_labelled, X_pool, needs_goal=chooser.uses_goal)
-    scorer, candidates = asked.scorer, asked.candidates
+    N = len(asked.candidates)
     check_integer("batch_size", batch_size, 1)
-    if batch_size > len(candidates):
-        raise BadInput(f"batch_size={batch_size}; allowed: 1 to {len(candidates)}, the pool's size")
+    if batch_size > N:
+        raise BadInput(f"batch_size={batch_size}; allowed: 1 to {N}, the pool's size")
     if chooser.needs_ground_truth:
         raise BadInput(f"strategy {strategy!r} needs the pool's true labels, which are not known")
-    if scorer is not None:
-        scorer.check_batch(rule, batch_size)
-    rng = np.random.default_rng(random_state)
-    question = Query(candidates, batch_size, rng, score=scorer, rule=rule, classes=asked.named)
-    selection, vacuous = selected(chooser, question, scorer)
+    question = asked.query(rule, batch_size, np.random.default_rng(random_state))
+    selection, vacuous = asked.select(chooser, question)
     if vacuous:
         warnings.warn(f"{vacuous}; the indices are drawn at random", VacuousUtility, stacklevel=3)
     return selection.rows

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from goralx.contracts import BatchRule, Query, Strategy
 from goralx.data import Array, Features, Rows
 from goralx.errors import BadInput, in_words
 from goralx.records import write_json, write_npz
-from goralx.scoring import selected
 
 from . import exchange
 from .arguments import check_integer, take_component, take_dev, take_features
@@ -214,12 +213,9 @@ class Session:
             return Suggestion(ids, np.full(n, np.nan), (why,) * n)
         strategy: Strategy = self._build["strategy"]
         rule: BatchRule = self._build["batch"]
-        asked = self._asked(needs_goal=strategy.uses_goal)
-        candidates = replace(asked.candidates, rows=left)
-        if asked.scorer is not None:
-            asked.scorer.check_batch(rule, n)
-        query = Query(candidates, n, rng, score=asked.scorer, rule=rule, classes=asked.named)
-        selection, vacuous = selected(strategy, query, asked.scorer)
+        asked = self._asked(needs_goal=strategy.uses_goal).among(left)
+        query = asked.query(rule, n, rng)
+        selection, vacuous = asked.select(strategy, query)
         worth = np.full(n, np.nan)
         if selection.utility is not None:
             worth = np.asarray(selection.utility, dtype=np.float64)[selection.rows]

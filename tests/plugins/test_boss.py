@@ -92,6 +92,14 @@ def test_a_ceiling_is_no_lower_than_its_parts():
     assert boss >= max(aulc(build("strategy", name)) for name in members) - 0.01
 
 
+@pytest.mark.parametrize("options", [{"sparse": True}, {"dtype": np.float32}])
+def test_sparse_and_single_precision_features_choose_the_same(options):
+    strategy = build("strategy", "boss", measure="log_loss", proposals=1)
+    y_true = told().y_true
+    found = strategy.select(replace(asked(4, N=40, **options), y_true=y_true))
+    assert found.rows.tolist() == strategy.select(told()).rows.tolist()
+
+
 def test_it_is_told_apart_everywhere():
     assert build("strategy", "boss").needs_ground_truth
     with pytest.raises(Incompatible, match="true labels"):
