@@ -365,4 +365,4 @@ def _draw(experiment: Experiment, record: Record, results: Mapping[str, Any]) ->
     instance = experiment.instance
     report.draw(record.directory, experiment.goal, results)
     if instance.X.shape[1] == 2:
-        report.draw_pool(record.directory, instance, log_proba)
+        report.draw_pool(record.directory, instance, log_proba, report.described(results))

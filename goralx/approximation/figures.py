@@ -35,9 +35,9 @@ def draw(
     if "scatter" in kinds:
         for goal, b in dict.fromkeys((c.goal, c.batch_size) for c in comparisons):
             chosen = [c for c in comparisons if (c.goal, c.batch_size) == (goal, b)]
-            paint(folder / f"approximation_{goal}_b{b}.png", partial(scatter, chosen, name))
+            paint(folder / f"approximation_{goal}_b{b}", partial(scatter, chosen, name))
     if "distribution" in kinds:
-        paint(folder / "distribution.png", partial(distribution, comparisons, name))
+        paint(folder / "distribution", partial(distribution, comparisons, name))
 
 
 def scatter(comparisons: Sequence[Comparison], name: str) -> Figure:
@@ -50,7 +50,7 @@ def scatter(comparisons: Sequence[Comparison], name: str) -> Figure:
 
     columns = min(len(comparisons), 2 if len(comparisons) <= 4 else 3)
     rows = -(-len(comparisons) // columns)
-    figure = Figure(figsize=(4.1 * columns + 0.9, 3.7 * rows + 0.6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(4.1 * columns + 0.9, 3.7 * rows + 0.6), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     true = comparisons[0].true
     marked = spread(true, N_CROSSES)
@@ -94,7 +94,7 @@ def distribution(comparisons: Sequence[Comparison], name: str) -> Figure:
     colours = {o: others[i % len(others)] for i, o in enumerate(plain_ones)} | {EXPECTED: ORANGE}
     shape = (len(goals), len(sizes))
     size = (3.6 * shape[1] + 0.5, 2.9 * shape[0] + 0.7)
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(*shape, squeeze=False)
     for i, goal in enumerate(goals):
         for j, b in enumerate(sizes):

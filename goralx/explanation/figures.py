@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from goralx.report import BLUE, GRID, INK, MUTED, ORANGE, caption, paint
+from goralx.report import BLUE, GRID, INK, MUTED, ORANGE, caption, paint, short
 
 from .explained_round import ExplainedRound
 from .text import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH = 9.5  # inches of 100 pixels
+WIDTH = 9.5  # inches
 HEAD, ROW, LINE, GAP = 0.95, 1.12, 0.27, 0.75
 MAX_ROWS = 12
 """Samples in the picture; the files and the table have all that were asked for."""
@@ -37,8 +37,8 @@ RED = "#b04a5a"
 
 
 def draw(explained: ExplainedRound) -> None:
-    """Draw ``explanation.png`` into the folder of the explained round."""
-    paint(explained.folder / "explanation.png", lambda: picture(explained))
+    """Draw ``explanation`` in every format into the folder of the explained round."""
+    paint(explained.folder / "explanation", lambda: picture(explained))
 
 
 def picture(explained: ExplainedRound) -> Figure:
@@ -51,7 +51,7 @@ def picture(explained: ExplainedRound) -> Figure:
         return _gains(explained)
     rows, below = n * ROW, n_operators * LINE
     height = HEAD + rows + GAP + 0.35 + below + 0.3
-    figure = Figure(figsize=(WIDTH, height), dpi=100)
+    figure = Figure(figsize=(WIDTH, height))
     _head(figure, explained, height)
     bars = 5.55 if e.indivisible else 3.5
 
@@ -239,7 +239,7 @@ def _gains(explained: ExplainedRound) -> Figure:
 
     e = explained.explanation
     n = len(e.chosen)
-    figure = Figure(figsize=(WIDTH, 1.3 + 0.32 * n), dpi=100, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.3 + 0.32 * n), layout="constrained")
     axes = figure.add_subplot()
     plain(axes)
     axes.barh(np.arange(n), e.utility, height=0.7, color=BLUE)
@@ -270,4 +270,4 @@ def _bare(axes: Axes) -> None:
 
 def _short(text: str, size: int) -> str:
     """A name from the data, cut to so many characters."""
-    return caption(text if len(text) <= size else f"{text[: max(1, size - 1)]}…")
+    return caption(short(text, max(2, size)))

@@ -4,9 +4,10 @@ In come records and comparisons; out go figures, tables and pages. The look that
 is here too.
 """
 
-from .figures import draw, draw_pool
+from .figures import described, draw
 from .folder import Report, write
 from .fonts import caption
+from .pool_figure import draw_pool
 from .style import (
     BLUE,
     CLASSES,
@@ -19,7 +20,8 @@ from .style import (
     legend,
     paint,
     plain,
-    save,
+    publish,
+    short,
 )
 
 __all__ = [
@@ -32,12 +34,14 @@ __all__ = [
     "Report",
     "Undrawn",
     "caption",
+    "described",
     "draw",
     "draw_pool",
     "in_words",
     "legend",
     "paint",
     "plain",
-    "save",
+    "publish",
+    "short",
     "write",
 ]

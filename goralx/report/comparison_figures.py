@@ -11,8 +11,8 @@ from goralx.comparison import Arm, Arms, Comparison, Needed, Ranks, name_of
 
 from .curve_figures import Looks
 from .fonts import caption
-from .publishing import DPI, SMALL, Label, Picture, direct_labels, panels, small, title
-from .style import INK, MUTED, plain
+from .publishing import SMALL, Label, Picture, direct_labels, panels, small, title
+from .style import DPI, INK, MUTED, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

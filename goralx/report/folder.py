@@ -33,7 +33,7 @@ from goralx.errors import BadInput
 from . import comparison_figures, curve_figures, data_files, tables, utility_figures
 from .page import Section, render
 from .palette import project_palette
-from .publishing import Picture, Published, publish
+from .publishing import Picture, Published, publish_widths
 from .tables import Table
 
 Progress = Callable[[int, int, str], None]
@@ -95,7 +95,7 @@ def write(
         drawn = {}
         for i, picture in enumerate(pictures):
             progress(i, len(pictures) + 1, picture.name)
-            drawn[picture.name] = publish(picture, partial / "figures")
+            drawn[picture.name] = publish_widths(picture, partial / "figures")
         progress(len(pictures), len(pictures) + 1, "tables and page")
         data_files.write_runs(partial, arms)
         data_files.write_curves(partial, arms)

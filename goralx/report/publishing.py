@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .fonts import caption
-from .style import INK, MUTED, plain, save
+from .style import DPI, INK, MUTED, lay_out, plain, publish
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 WIDTHS = {"column": 3.5, "page": 7.2}
 """Inches: a column and the whole width of a two-column page."""
 
-FORMATS = ("svg", "pdf", "png")
-DPI = 300
 SMALL, NORMAL = 6.5, 7.5  # points
 
 Draw = Callable[[float], "Figure"]
@@ -46,37 +45,15 @@ class Published:
     wide: str
 
 
-def publish(picture: Picture, folder: Path) -> Published:
-    """Draw into ``folder/<name>_<width>.<format>``: the layout once, whatever the formats."""
-    import matplotlib
-
+def publish_widths(picture: Picture, folder: Path) -> Published:
+    """Draw into ``folder/<name>_<width>.<format>``, every format at each of the `WIDTHS`."""
     inline = {}
     for width, inches in WIDTHS.items():
-        name = f"{picture.name}_{width}"
-        settings = {"text.usetex": False, "svg.hashsalt": name, "svg.fonttype": "path"}
-        with matplotlib.rc_context(settings):
-            figure = picture.draw(inches)
-            lay_out(figure)
-            for suffix in FORMATS:
-                save(figure, folder / f"{name}.{suffix}", metadata=UNDATED[suffix])
-        text = (folder / f"{name}.svg").read_text(encoding="utf-8")
-        inline[width] = inlined(text, name)
+        path = folder / f"{picture.name}_{width}"
+        publish(path, partial(picture.draw, inches))
+        svg = path.with_name(f"{path.name}.svg").read_text(encoding="utf-8")
+        inline[width] = inlined(svg, path.name)
     return Published(picture.name, picture.title, picture.caption, inline["column"], inline["page"])
-
-
-UNDATED: dict[str, dict[str, Any]] = {
-    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    "png": {"Software": None},
-}
-"""The same figure is the same file, whenever it is drawn."""
-
-
-def lay_out(figure: Figure) -> None:
-    """Make room for everything, once: the layout is most of what drawing costs."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
 
 
 def inlined(svg: str, prefix: str) -> str:

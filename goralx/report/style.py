@@ -26,6 +26,12 @@ def in_words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
+def short(text: object, most: int) -> str:
+    """No longer than so many characters: a class or a plugin may have any name."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+
+
 def plain(axes: Axes) -> None:
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -54,16 +60,35 @@ class Undrawn(RunWarning):
     """A picture that could not be drawn; whatever it shows is in the record."""
 
 
+FORMATS = ("png", "svg", "pdf")
+"""To look at, for a page, for print: every picture is there as each."""
+
+DPI = 300
+
+UNDATED: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+"""The same figure is the same file, whenever it is drawn."""
+
+
+SETTINGS: dict[str, Any] = {
+    "text.usetex": False,
+    "svg.fonttype": "path",
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
+}
+"""Whatever the user's own settings say."""
+
+
 def paint(path: Path, draw: Callable[[], Figure]) -> None:
-    """Draw a picture and save it as ``path``, whole or not at all.
+    """Draw a picture and save it as ``path``, to which each of the `FORMATS` adds its suffix.
 
     A picture never fails what it belongs to: what goes wrong is warned of (`Undrawn`).
     """
-    import matplotlib
-
     try:
-        with matplotlib.rc_context({"text.usetex": False}):  # whatever the user's own settings say
-            save(draw(), path)
+        publish(path, draw)
     except Exception as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         warnings.warn(
@@ -71,13 +96,33 @@ def paint(path: Path, draw: Callable[[], Figure]) -> None:
         )
 
 
-def save(figure: Figure, path: Path, metadata: dict[str, Any] | None = None) -> None:
-    """Save a picture as ``path``, in a folder that is made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def publish(path: Path, draw: Callable[[], Figure]) -> None:
+    """As `paint`, and raises what goes wrong."""
+    import matplotlib
+
+    with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": path.name}):
+        figure = draw()
+        lay_out(figure)
+        for suffix in FORMATS:
+            _save(figure, path.with_name(f"{path.name}.{suffix}"))
+
+
+def lay_out(figure: Figure) -> None:
+    """Find letters and make room for everything, once: it is a good part of what drawing costs."""
     use_fonts(figure)
-    partial = path.with_name(f"{path.name}.part")
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # or a place held for it has everything drawn twice
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Whole or not at all, in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial, suffix = path.with_name(f"{path.name}.part"), path.suffix[1:]
     try:
-        figure.savefig(partial, format=path.suffix[1:], facecolor="white", metadata=metadata)
+        figure.savefig(partial, format=suffix, dpi=DPI, facecolor="white", metadata=UNDATED[suffix])
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

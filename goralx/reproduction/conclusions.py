@@ -11,7 +11,7 @@ import numpy as np
 
 from goralx.comparison import mean_interval
 from goralx.records import number, write_csv
-from goralx.report import INK, MUTED, plain, save
+from goralx.report import INK, MUTED, plain, publish
 
 from .evidence import Evidence
 from .finding import (
@@ -68,7 +68,7 @@ def write(grid: Grid, out: Path, command: str) -> list[str]:
     write_csv(out / "first_batches.csv", [columns, *lines])
     best = recommended(choice)
     if best is not None and all(grid[PICTURED].of(arm) for arm in (DEFAULT, best.arm, MARGIN)):
-        save(picture(grid[PICTURED], best.arm), out / "choices.png")
+        publish(out / "choices", lambda: picture(grid[PICTURED], best.arm))
     answers = list(sentences(effect, choice))
     sections = [
         Section("Answers", tables=([("question", "answer"), *answers],)),
@@ -217,7 +217,7 @@ def picture(results: Results, best: str) -> Figure:
     """The default, the recommended arm, margin and random on one data set, with bands."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.add_subplot()
     plain(axes)
     shown_arms = {
@@ -252,5 +252,5 @@ def picture(results: Results, best: str) -> Figure:
     seeds = len(results.of(DEFAULT))
     axes.set_title(PICTURED, loc="left", fontsize=12, fontweight="bold", color=INK)
     axes.set_title(f"mean of {seeds} seeds, bands of 95 %", loc="right", fontsize=9, color=MUTED)
-    axes.legend(fontsize=9, edgecolor="none", labelcolor=INK, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9, frameon=False, labelcolor=INK)
     return figure

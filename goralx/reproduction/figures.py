@@ -44,7 +44,7 @@ def figure1(results: Results | None = None) -> Figure:
     """synth2: its clusters, the init set, and the boundaries that a model finds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.2, 5.2), dpi=100, layout="constrained")
+    figure = Figure(figsize=(6.2, 5.2), layout="constrained")
     axes = figure.add_subplot()
     plain(axes)
     _pool(axes, alpha=0.55)
@@ -70,7 +70,7 @@ def figure5(results: Results) -> Figure:
     """Snapshots on synth2, seed 0: what each strategy has asked after so many queries."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 11.5), dpi=100, layout="constrained")
+    figure = Figure(figsize=(11, 11.5), layout="constrained")
     panels = figure.subplots(len(SHOWN_SNAPSHOTS), len(SNAPSHOTS), sharex=True, sharey=True)
     X = np.asarray(instance_of("synth2", 0).X)
     for row, arm in zip(panels, SHOWN_SNAPSHOTS, strict=True):
@@ -138,7 +138,7 @@ def benchmark(results: Results) -> Figure:
     """Figs 6 and 8: learning curves above goal curves, a column a goal, with bands."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12.5, 6.8), dpi=100, layout="constrained")
+    figure = Figure(figsize=(12.5, 6.8), layout="constrained")
     panels = figure.subplots(2, len(GOALS), sharex=True)
     handles: dict[str, Any] = {}
     for column, goal in enumerate(GOALS):
@@ -203,7 +203,7 @@ def utilities(results: Results) -> Figure:
     """Figs 7 and 9: how the pool's utilities are distributed from round to round, seed 0."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 7.5), dpi=100, layout="constrained")
+    figure = Figure(figsize=(12, 7.5), layout="constrained")
     panels = figure.subplots(len(GOALS), len(OPERATORS), sharex=True)
     for row, goal in zip(panels, GOALS, strict=True):
         for axes, operator in zip(row, OPERATORS, strict=True):

@@ -8,16 +8,22 @@ from functools import cache
 import numpy as np
 
 from goralx.contracts import drawn
-from goralx.data import Array, Instance, streams
+from goralx.data import Array, Instance, Rows, streams
 from goralx.discovery import build
-
-from .snapshots import CLUSTERS, clusters
 
 
 @cache
 def instance_of(dataset: str, seed: int) -> Instance:
     """An instance in double precision, without its dev set."""
     return drawn(build("dataset", dataset), streams(seed, "instance"), seed)
+
+
+def clusters(rows: Rows) -> Array:
+    """Of rows of synth2 the names of their pairs: central, distracting or definitive."""
+    instance = instance_of("synth2", 0)  # rows are of the same pairs in every seed
+    assert instance.group is not None
+    named: Array = np.asarray(instance.groups)[instance.group[rows]]
+    return named
 
 
 def sizes(dataset: str) -> dict[str, int]:
@@ -66,6 +72,6 @@ def distance_ratio(seed: int) -> float:
     instance = instance_of("synth2", seed)
     distance = boundary(seed, True).distance(np.asarray(instance.X))
     pair = clusters(np.arange(len(instance.y)))
-    means = [float(distance[pair == i].mean()) for i in range(len(CLUSTERS))]
-    farthest = means.pop(CLUSTERS.index("distracting"))
-    return farthest / max(means)
+    means = {name: float(distance[pair == name].mean()) for name in np.unique(pair).tolist()}
+    farthest = means.pop("distracting")
+    return farthest / max(means.values())

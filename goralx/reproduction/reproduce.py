@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goralx.errors import unknown_name
-from goralx.report import save
+from goralx.report import publish
 
 from . import conclusions, data_claims, figures, grid, learning_claims, running, studies, writing
 from .arms import Plan
@@ -108,17 +108,16 @@ class Reproduction:
         """The figure of an item, drawn or taken over from its study."""
         if item in figures.DRAWN:
             dataset, draw = figures.DRAWN[item]
-            path = self.out / f"{item}.png"
-            save(draw(world.results[dataset]), path)
-            return (path,)
+            publish(self.out / item, lambda: draw(world.results[dataset]))
+            return (self.out / f"{item}.png",)
         if item not in world.studies:
             return ()
         found = []
-        for picture in sorted((world.studies[item].folder(self.runs, 0) / "figures").glob("*.png")):
+        for picture in sorted((world.studies[item].folder(self.runs, 0) / "figures").glob("*.*")):
             path = self.out / f"{item}_{picture.name.removeprefix('approximation_')}"
             shutil.copyfile(picture, path)
             found.append(path)
-        return tuple(found)
+        return tuple(path for path in found if path.suffix == ".png")
 
     def finding(self) -> list[str]:
         """Run the grid and answer its questions, in ``finding/`` beside the paper's results."""

@@ -6,28 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from goralx.data import Rows
-
 from .evidence import Evidence, mean
+from .first_look import clusters
 from .measures import Number
 from .results import Results, Run
 
 TARGET = 58 / 60
 """The paper's 0.966, of sixty test samples."""
 
-CLUSTERS = ("central", "distracting", "definitive")
-PAIR = 200
-"""Rows of a pair of clusters: synth2 lays them out one pair after the other."""
-
-
-def clusters(rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Of each row of synth2 the place of its pair in `CLUSTERS`."""
-    return np.asarray(rows) // PAIR
-
 
 def _asked(run: Run, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    found: np.ndarray[Any, np.dtype[np.bool_]] = clusters(run.queries[1]) == CLUSTERS.index(name)
-    return found
+    return np.asarray(clusters(run.queries[1]) == name)
 
 
 def central_of_first(n: int) -> Number:

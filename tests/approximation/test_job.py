@@ -58,8 +58,14 @@ def test_a_study_leaves_its_record(here, capsys):
         ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", ".lock",
         "instance.npz", "utilities.npz", "numbers.csv", "numbers.json", "summary.json",
         "seals.jsonl",
-        *(f"figures/approximation_{g}_b{b}.png" for g in ("ent", "dev") for b in (1, 2)),
-        "figures/distribution.png",
+        *(
+            f"figures/{name}.{suffix}"
+            for suffix in ("png", "svg", "pdf")
+            for name in (
+                "distribution",
+                *(f"approximation_{g}_b{b}" for g in ("ent", "dev") for b in (1, 2)),
+            )
+        ),
     }  # fmt: skip
     rows = table(run / "numbers.csv")
     assert list(rows[0]) == COLUMNS

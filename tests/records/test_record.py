@@ -33,7 +33,11 @@ FILES = {
     "rounds.csv", "queries.csv", "utilities.npz", "instance.npz", "summary.json", "seals.jsonl",
     "checkpoint.npz", "checkpoint.previous.npz",
     ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", ".lock",
-    "figures/learning_curve.png", "figures/goal_curves.png", "figures/utility_distribution.png",
+    *(
+        f"figures/{name}.{suffix}"
+        for name in ("learning_curve", "goal_curves", "utility_distribution")
+        for suffix in ("png", "svg", "pdf")
+    ),
 }  # fmt: skip
 
 

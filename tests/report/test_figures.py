@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from goralx.app import runner
 from goralx.records import read_rounds
-from goralx.report import figures
+from goralx.report import figures, paint, pool_figure
+from goralx.report.style import FORMATS
 from tests import runs
 
 
@@ -22,12 +24,39 @@ def pixels(path):
 def assert_drawn(path):
     assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     image = pixels(path)
-    assert image.shape[1] == 800 and 300 <= image.shape[0] <= 1200
+    assert image.shape[1] == 2400 and 900 <= image.shape[0] <= 3600
     assert 0.005 < (image < 0.9).any(axis=-1).mean() < 0.7
 
 
 def names(directory):
-    return sorted(p.stem for p in (directory / "figures").glob("*"))
+    """Of its pictures, each of which is there in every format."""
+    found = sorted(p.name for p in (directory / "figures").iterdir())
+    stems = sorted({Path(name).stem for name in found})
+    assert found == sorted(f"{stem}.{suffix}" for stem in stems for suffix in FORMATS)
+    return stems
+
+
+def test_every_format_is_what_it_says_and_the_same_when_drawn_again(tmp_path):
+    figure = lambda: figures.learning_curve(curve([0.5, 0.85, 0.85]), RESULTS)  # noqa: E731
+    for folder in ("a", "b"):
+        paint(tmp_path / folder / "x", figure)
+    heads = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF"}
+    for suffix, head in heads.items():
+        first, second = ((tmp_path / folder / f"x.{suffix}").read_bytes() for folder in "ab")
+        assert first.startswith(head) and first == second
+
+
+def test_every_picture_says_of_which_run_it_is(tmp_path):
+    directory = tmp_path / "run"
+    summary = runs.run(directory, runs.experiment("synth2", n_queries=10))
+    assert figures.described(summary) == "synth2 · GoalOriented ent max influence · seed 0"
+    for name in names(directory):
+        text = (directory / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+        assert "<!-- synth2 · GoalOriented ent max influence · seed 0 -->" in text, name
+
+
+def test_a_record_without_tags_says_nothing_of_its_run():
+    assert figures.described({"name": "old"}) == ""
 
 
 def test_a_run_draws_its_curves(finished):
@@ -75,7 +104,7 @@ def test_groups_are_named_beside_their_samples_with_how_many_were_queried():
     names = np.array(instance.groups)[instance.group]
     central = instance.pool[names[instance.pool] == "central"]
     positive = central[instance.y[central] == 1][:7]
-    figure = figures.pool(
+    figure = pool_figure.pool(
         instance, np.arange(7), positive, lambda X: np.log(np.full((len(X), 2), 0.5))
     )
     said = sorted(t.get_text() for t in figure.axes[0].texts if " of " in t.get_text())
@@ -97,7 +126,7 @@ def test_the_boundary_is_where_the_likeliest_class_changes():
         return np.stack([-np.logaddexp(0, margin), -np.logaddexp(0, -margin)], axis=1)
 
     none = np.empty(0, dtype=np.int64)
-    figure = figures.pool(instance, none, none, log_proba)
+    figure = pool_figure.pool(instance, none, none, log_proba)
     contours = [c for c in figure.axes[0].collections if type(c).__name__ == "QuadContourSet"]
     (line,) = [path.vertices for c in contours for path in c.get_paths()]
     assert len(line) > 10 and np.abs(line @ weights - 3.0).max() < 1e-3
@@ -123,15 +152,18 @@ def curve(accuracy):
     return {"n_labelled": n, "test/accuracy": np.array(accuracy)}
 
 
-def test_thresholds_are_marked_where_they_are_met():
-    results = {
-        "metric": "accuracy", "higher_is_better": {"accuracy": True},
-        "full_pool": {"accuracy": 0.9}, "aulc": 0.7,
-        "labels_needed": {"80%": 20, "90%": 20, "95%": None},
-    }  # fmt: skip
-    (axes,) = figures.learning_curve(curve([0.5, 0.85, 0.85]), results).axes
-    texts = [t.get_text() for t in axes.texts]
-    assert texts == ["full pool 0.900", "80 %, 90 %\nat 20"]
+RESULTS = {
+    "metric": "accuracy", "higher_is_better": {"accuracy": True},
+    "full_pool": {"accuracy": 0.9}, "aulc": 0.7,
+    "labels_needed": {"80%": 20, "90%": 20, "95%": None},
+}  # fmt: skip
+
+
+def test_thresholds_are_marked_where_they_are_met_and_named_where_no_curve_is():
+    (axes,) = figures.learning_curve(curve([0.5, 0.85, 0.85]), RESULTS).axes
+    assert [t.get_text() for t in axes.texts] == ["full pool 0.900"]
+    remark = axes.get_title(loc="right")
+    assert remark == "AULC 0.700; dots: 80, 90 % of the full pool at 20, 20 labels"
     dots = [line.get_xydata()[0].tolist() for line in axes.lines if line.get_marker() == "o"]
     assert [20.0, 0.85] in dots
 
@@ -143,7 +175,7 @@ def test_the_learning_curve_is_of_the_first_metric_a_loss_too():
         "full_pool": {"log_loss": 0.7}, "aulc": 1.2, "labels_needed": {"80%": 30},
     }  # fmt: skip
     (axes,) = figures.learning_curve(rounds, results).axes
-    assert axes.get_ylabel() == "test log loss"
+    assert axes.get_ylabel() == "test log loss (nats)"
     assert [2.0, 0.9, 0.8] in [list(line.get_ydata()) for line in axes.lines]
     low, high = axes.get_ylim()
     assert 0.5 < low < 0.7 and 2.0 < high < 2.3
@@ -157,6 +189,10 @@ def test_goal_curves_have_a_panel_a_goal_and_one_for_predictions():
     panels = figures.goal_curves(rounds, "fir").axes
     assert [axes.get_ylabel() for axes in panels] == ["τ fir", "τ ent", "Δτ fir per batch"]
     assert panels[0].lines[0].get_ydata().tolist() == [-9.0, -8.0]
+    assert len({axes.get_xlim() for axes in panels}) == 1
+    panels[0].figure.draw_without_rendering()
+    legend = panels[2].get_legend().get_window_extent()
+    assert legend.x0 >= panels[2].get_window_extent().x1
     rounds["change/predicted"] = np.full(2, np.nan)
     assert len(figures.goal_curves(rounds, "fir").axes) == 2
 

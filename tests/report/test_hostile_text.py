@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from goralx import make_instance
 from goralx.escaping import for_terminal, from_csv
-from goralx.report import Undrawn, caption, figures, fonts, legend, paint
+from goralx.report import Undrawn, caption, figures, fonts, legend, paint, pool_figure
 from tests import runs
 from tests.program import SHORT, call
 
@@ -47,7 +47,7 @@ def test_a_legend_has_every_name_as_it_is():
     def log_proba(X):
         return np.tile(np.arange(len(NAMES)), (len(X), 1)) * X[:, :1]
 
-    texts = shown(figures.pool(instance, none, none, log_proba))
+    texts = shown(pool_figure.pool(instance, none, none, log_proba))
     for name in instance.classes:
         assert (caption(name).replace(r"\$", "$"), False) in texts, name
 
@@ -105,7 +105,11 @@ def test_a_picture_that_cannot_be_drawn_fails_no_run(error, tmp_path, monkeypatc
     summary = runs.run(directory, experiment)
     assert summary["status"] == "finished" and summary["test"]["accuracy"] > 0
     made = sorted(path.name for path in (directory / "figures").iterdir())
-    assert made == ["learning_curve.png", "utility_distribution.png"]
+    assert made == sorted(
+        f"{name}.{suffix}"
+        for name in ("learning_curve", "utility_distribution")
+        for suffix in ("png", "svg", "pdf")
+    )
     monkeypatch.undo()
     runs.resume(directory, experiment)
     assert (directory / "figures" / "goal_curves.png").exists()
@@ -122,8 +126,8 @@ def test_what_stops_a_run_while_it_draws_leaves_it_finished(tmp_path, monkeypatc
 
 
 def test_a_picture_says_that_it_is_missing(tmp_path):
-    with pytest.warns(Undrawn, match=r"x\.png could not be drawn \(ZeroDivisionError: why\)"):
-        paint(tmp_path / "x.png", lambda: (_ for _ in ()).throw(ZeroDivisionError("why")))
+    with pytest.warns(Undrawn, match=r"x could not be drawn \(ZeroDivisionError: why\)"):
+        paint(tmp_path / "x", lambda: (_ for _ in ()).throw(ZeroDivisionError("why")))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -132,7 +136,7 @@ def test_whatever_the_user_s_own_settings_are(tmp_path):
 
     with matplotlib.rc_context({"text.usetex": True}), warnings.catch_warnings():
         warnings.simplefilter("error")
-        paint(tmp_path / "x.png", lambda: figures._panels([2.0])[0])
+        paint(tmp_path / "x", lambda: figures._panels([2.0], np.arange(3))[0])
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -144,7 +148,7 @@ def test_letters_are_found_in_other_fonts(tmp_path):
     figure.text(0.5, 0.5, caption(only_there))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        paint(tmp_path / "x.png", lambda: figure)
+        paint(tmp_path / "x", lambda: figure)
 
 
 def dejavu():

@@ -21,7 +21,8 @@ from goralx.escaping import from_csv
 from goralx.report import folder as folder_module
 from goralx.report import publishing
 from goralx.report.palette import COLOURS, assign, look, project_palette
-from goralx.report.publishing import FORMATS, WIDTHS, Published, inlined, spread
+from goralx.report.publishing import WIDTHS, Published, inlined, spread
+from goralx.report.style import FORMATS
 from tests.comparison import made
 
 HOSTILE = '=2+2<script>alert("x")</script>$a_b$ & {\\bf |x|}'
@@ -56,7 +57,7 @@ def undrawn(monkeypatch):
     def named(picture, folder):
         return Published(picture.name, picture.title, picture.caption, "<svg></svg>", "<svg></svg>")
 
-    monkeypatch.setattr(folder_module, "publish", named)
+    monkeypatch.setattr(folder_module, "publish_widths", named)
 
 
 def table(path):
@@ -260,7 +261,7 @@ def test_a_report_that_fails_leaves_nothing_behind(arms, tmp_path, monkeypatch):
     def full(picture, folder):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folder_module, "publish", full)
+    monkeypatch.setattr(folder_module, "publish_widths", full)
     with pytest.raises(BadInput, match="No space left"):
         report.write(arms, tmp_path / "report", title="x")
     assert list(tmp_path.iterdir()) == []
@@ -358,7 +359,7 @@ def test_the_same_picture_is_the_same_file(arms, tmp_path):
     ranks = comparison.rank(arms)
     for name in ("a", "b"):
         picture = comparison_figures.critical_difference(ranks, looks)
-        publishing.publish(picture, tmp_path / name)
+        publishing.publish_widths(picture, tmp_path / name)
     for suffix in FORMATS:
         first, second = (
             (tmp_path / n / f"critical_difference_column.{suffix}").read_bytes() for n in "ab"

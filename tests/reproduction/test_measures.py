@@ -72,12 +72,13 @@ def test_an_arm_that_may_or_may_not_be_above_leaves_it_open(tmp_path):
 
 
 def test_synth2_by_its_clusters():
-    """Rows lie pair by pair: by the coordinates that the instance has, too."""
-    from goralx.reproduction.first_look import instance_of
+    """By the coordinates that the instance of another seed has, too."""
+    from goralx.reproduction.first_look import clusters, instance_of
 
     instance = instance_of("synth2", 3)
     X = np.asarray(instance.X)
-    names = np.asarray(snapshots.CLUSTERS)[snapshots.clusters(np.arange(len(X)))]
+    names = clusters(np.arange(len(X)))
+    assert set(names) == {"central", "distracting", "definitive"}
     centre = {"central": (0, 2), "distracting": (-4, 5), "definitive": (-3, -5)}
     for name, place in centre.items():
         sign = np.where(instance.y == 1, 1.0, -1.0)[:, None]

@@ -44,6 +44,7 @@ def test_quick_writes_claims_figures_and_a_page(quick):
     assert by_name["fig5-uncertainty-230"]["n_seeds"] == "2"
     for item in ("fig1", "fig5"):
         assert (made.out / f"{item}.png").read_bytes().startswith(b"\x89PNG")
+        assert (made.out / f"{item}.svg").read_bytes().startswith(b"<?xml")
     assert f"{len(rows)} claims" in lines[-2]
 
 
