@@ -76,9 +76,9 @@ def keep_freed_memory() -> None:
     np.empty((32 << 20) - (64 << 10), dtype=np.uint8)
 
 
-def pieces_of(n: int, engine: Engine) -> list[slice]:
+def pieces_of(n: int, n_classes: int, engine: Engine) -> list[slice]:
     """Whole blocks of n samples, cut as the engine asks."""
-    cut = blocks(n)
+    cut = blocks(n, n_classes)
     count = len(cut) if engine.pieces is None else min(len(cut), engine.pieces)
     edges = np.linspace(0, len(cut), count + 1).round().astype(int)
     return [slice(cut[a].start, cut[b - 1].stop) for a, b in pairwise(edges.tolist())]
@@ -141,7 +141,7 @@ class Survey:
     keep: bool = False
 
     def __call__(self, samples: Seen) -> list[Found]:
-        return [self._block(samples, block) for block in blocks(len(samples))]
+        return [self._block(samples, block) for block in blocks(len(samples), self.model.n_classes)]
 
     def _block(self, samples: Seen, block: slice) -> Found:
         X = read_only(samples.X[block])

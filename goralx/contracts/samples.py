@@ -84,7 +84,7 @@ class Reference:
 
     def pull(self, G: Floats) -> Array:
         """The model's pullback of a logit gradient (M, K), summed block by block."""
-        model, cut = cast(DifferentiableModel, self.model), blocks(len(self.X))
+        model, cut = cast(DifferentiableModel, self.model), self.cut
         total = model.pullback(self.X[cut[0]], G[cut[0]])
         for block in cut[1:]:
             total = total + model.pullback(self.X[block], G[block])
@@ -95,6 +95,11 @@ class Reference:
         goals = {id(g): g for g in self.asked if g.separable and id(g) not in self._found}
         goals[id(goal)] = goal
         self._survey(tuple(goals.values()), slope_of, keep=self.at_hand)
+
+    @property
+    def cut(self) -> list[slice]:
+        """The blocks that its samples are gone through in."""
+        return blocks(len(self.X), self.model.n_classes)
 
     @property
     def at_hand(self) -> bool:
@@ -116,7 +121,7 @@ class Reference:
         samples = Seen(self.X, self.y, known)
         log_P = None
         values, slope, start = [0.0] * len(goals), None, 0
-        pieces = [samples.part(piece) for piece in pieces_of(M, engine)]
+        pieces = [samples.part(piece) for piece in pieces_of(M, self.model.n_classes, engine)]
         for found in chain.from_iterable(engine.map(survey, pieces, "measuring")):
             shares = [found.size / M if g.reduction == "mean" else 1.0 for g in goals]
             values = [t + w * v for t, w, v in zip(values, shares, found.values)]
@@ -191,7 +196,7 @@ class Candidates:
         if not (self.rows[1:] >= self.rows[:-1]).all():
             order = np.argsort(self.rows, kind="stable")
             return taken(self.subset(order).first_order(v, penalty), np.argsort(order))
-        cut = blocks(len(self.pool.X))
+        cut = self.pool.cut
         edges = np.searchsorted(self.rows, [*(block.start for block in cut), len(self.pool.X)])
         U = np.empty((self.model.n_classes, len(self)), self.log_P.dtype).T
 

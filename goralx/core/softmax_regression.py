@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -86,7 +87,7 @@ class SoftmaxFit(Predictor):
         by that times themselves: once in the goal's slope, once in the curvature, and once in the
         candidate's own share. z is taken from the labelled samples.
         """
-        reach = float(np.ptp(np.log(np.maximum(self._P, 1e-300)), axis=1).max())
+        reach = float(np.ptp(np.maximum(self._point.log_P, math.log(1e-300)), axis=1).max())
         return self.relative_error * (1.0 + 3.0 * reach)
 
     @property
@@ -96,7 +97,8 @@ class SoftmaxFit(Predictor):
 
     @cached_property
     def gradient_norm(self) -> float:
-        return float(np.abs(self.objective.gradient(self.objective.phi(self.theta), self._P)).max())
+        phi = self.objective.phi(self.theta)
+        return float(np.abs(self.objective.gradient(phi, self._point.P)).max())
 
     def solve(self, g: Array) -> Solution:
         """H^-1 g for g (K, D), to 1e-8 of itself in the metric of the Hessian; x is (K, D).
@@ -169,10 +171,10 @@ class SoftmaxFit(Predictor):
 
     def _expand(self, n_shares: int) -> Expansion:
         objective, n = self.objective, self.n_labelled
-        phi, P, X = objective.phi(self.theta), self._P, objective.dense
+        phi, P, X = objective.phi(self.theta), self._point.P, objective.dense
         decay = (n + n_shares) * objective.decay
         B = inverse_curvature(objective.Q, X, P, decay)
-        log_P, still = objective.log_proba(phi), np.zeros(objective.size)
+        log_P, still = self._point.log_P, np.zeros(objective.size)
         around = Expansion(objective.Q, X, log_P, phi, B, still, decay)
         if n_shares == 0:
             return around
@@ -199,10 +201,6 @@ class SoftmaxFit(Predictor):
             arrays["preconditioner_rows"] = np.array(float(kept.rows))
             arrays["preconditioner_l2"] = np.array(kept.l2)
         return arrays
-
-    @cached_property
-    def _P(self) -> Array:
-        return np.exp(self.objective.log_proba(self.objective.phi(self.theta)))
 
     @cached_property
     def _point(self) -> Point:

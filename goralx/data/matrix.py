@@ -13,6 +13,8 @@ A = TypeVar("A")
 
 BLOCK = 1 << 13
 """Samples in a block: their features are read at once, and what is summed is summed over them."""
+NUMBERS = 1 << 21
+"""Samples times classes in a block at most: 16 MB of each array that a pass makes on its way."""
 
 
 class Moments(NamedTuple):
@@ -77,9 +79,10 @@ class Matrix(Protocol):
         """Row, column and value of the first NaN (unless allowed) or infinity."""
 
 
-def blocks(n: int) -> list[slice]:
-    """The blocks of n samples, in order; one up to `BLOCK`."""
-    return [slice(start, min(n, start + BLOCK)) for start in range(0, n, BLOCK)]
+def blocks(n: int, n_classes: int = 1) -> list[slice]:
+    """The blocks of n samples, in order; one up to `BLOCK`, fewer where there are many classes."""
+    step = min(BLOCK, max(1, NUMBERS // n_classes))
+    return [slice(start, min(n, start + step)) for start in range(0, n, step)]
 
 
 def shown(steps: Sequence[A], what: str, *, progress: bool = True) -> Iterable[A]:

@@ -73,7 +73,7 @@ def score(
     """Resolved utilities (N,), and the smallest and largest under each label (2, K)."""
     pool, rows = candidates.pool, candidates.rows
     pieces = []
-    for piece in pieces_of(len(pool.X), pool.engine):
+    for piece in pieces_of(len(pool.X), pool.model.n_classes, pool.engine):
         here = slice(*np.searchsorted(rows, [piece.start, piece.stop]))
         truth = None if y_true is None else y_true[here]
         pieces.append(Unscored(part(pool.X, piece), rows[here] - piece.start, truth))

@@ -113,10 +113,10 @@ def test_pieces_are_whole_blocks_in_order():
     class Cut:
         remote, pieces = True, 3
 
-    assert [(p.start, p.stop) for p in pieces_of(700, HERE)][:2] == [(0, 128), (128, 256)]
-    pieces = pieces_of(700, Cut())
+    assert [(p.start, p.stop) for p in pieces_of(700, 2, HERE)][:2] == [(0, 128), (128, 256)]
+    pieces = pieces_of(700, 2, Cut())
     assert [p.start for p in pieces] == [0, 256, 512] and pieces[-1].stop == 700
-    assert len(pieces_of(100, Cut())) == 1
+    assert len(pieces_of(100, 2, Cut())) == 1
 
 
 GOALS = [

@@ -12,7 +12,6 @@ It costs rank / n of a product with H, and takes half to a quarter of the diagon
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +32,10 @@ class Woodbury:
     for two classes. In contrasts it is Q' of that Q.
     """
 
-    root: NDArray[np.floating] = field(repr=False)
-    Z: NDArray[np.floating] = field(repr=False)
-    core: NDArray[np.floating] = field(repr=False)
-    Q: NDArray[np.floating] = field(repr=False)
+    root: NDArray[np.float32] = field(repr=False)
+    Z: NDArray[np.float32] = field(repr=False)
+    core: NDArray[np.float32] = field(repr=False)
+    Q: NDArray[np.float32] = field(repr=False)
 
     @classmethod
     def at(cls, point: Point) -> Woodbury:
@@ -57,20 +56,15 @@ class Woodbury:
         return cls(root, Z, core, objective.Q.astype(np.float32))
 
     def __call__(self, residual: NDArray[np.floating]) -> NDArray[np.floating]:
-        made = self if residual.dtype == np.float32 else self._double
-        K = len(made.root)
-        rows = residual[None] if K == 1 else expanded(made.Q, residual.reshape(K - 1, -1))
-        rows = rows * made.root
-        inside = made.core @ (made.Z @ rows[:, :, None])
-        rows -= (inside.transpose(0, 2, 1) @ made.Z)[:, 0]
-        rows *= made.root
-        applied: NDArray[np.floating] = rows[0] if K == 1 else contrasted(made.Q, rows).ravel()
-        return applied
-
-    @cached_property
-    def _double(self) -> Woodbury:
-        parts = (self.root, self.Z, self.core, self.Q)
-        return Woodbury(*(part.astype(np.float64) for part in parts))
+        """In single precision, whatever the residual's: it is near the inverse, not the inverse."""
+        K, single = len(self.root), residual.astype(np.float32, copy=False)
+        rows = single[None] if K == 1 else expanded(self.Q, single.reshape(K - 1, -1))
+        rows = rows * self.root
+        inside = self.core @ (self.Z @ rows[:, :, None])
+        rows -= (inside.transpose(0, 2, 1) @ self.Z)[:, 0]
+        rows *= self.root
+        applied: NDArray[np.floating] = rows[0] if K == 1 else contrasted(self.Q, rows).ravel()
+        return applied.astype(residual.dtype, copy=False)
 
 
 def rank(objective: Objective) -> int:
