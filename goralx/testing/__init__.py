@@ -28,12 +28,14 @@ from typing import Any
 from goralx.contracts import (
     BatchRule,
     Dataset,
+    Engine,
     Goal,
     LabelOperator,
     Metric,
     Model,
     StoppingRule,
     Strategy,
+    Tracker,
     UtilityEstimator,
 )
 from goralx.errors import unknown_name
@@ -111,6 +113,16 @@ def check_stopping_rule(
     _run("stop", rule, skip)
 
 
+def check_tracker(tracker: Tracker | type[Tracker], *, skip: Collection[str] = ()) -> None:
+    """Run every check of a tracker; it is told of records in a temporary folder."""
+    _run("tracker", tracker, skip)
+
+
+def check_engine(engine: Engine | type[Engine], *, skip: Collection[str] = ()) -> None:
+    """Run every check of an engine."""
+    _run("engine", engine, skip)
+
+
 def _run(group: str, component: Any, skip: Collection[str]) -> None:
     names = [check.__name__ for check in CHECKS[group]]
     for name in skip:
@@ -153,12 +165,14 @@ __all__ = [
     "UtilityContract",
     "check_batch_rule",
     "check_dataset",
+    "check_engine",
     "check_goal",
     "check_label_operator",
     "check_metric",
     "check_model",
     "check_stopping_rule",
     "check_strategy",
+    "check_tracker",
     "check_utility",
     "checks",
 ]

@@ -8,12 +8,14 @@ from . import (
     batch_rules,
     common,
     datasets,
+    engines,
     goals,
     label_operators,
     metrics,
     models,
     stopping,
     strategies,
+    trackers,
     utilities,
 )
 from .common import Check
@@ -27,8 +29,8 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "model": (*common.CHECKS, *models.CHECKS),
     "dataset": (*common.CHECKS, *datasets.CHECKS),
     "metric": (*common.CHECKS, *metrics.CHECKS),
-    "tracker": common.CHECKS,
-    "engine": common.CHECKS,
+    "tracker": (*common.CHECKS, *trackers.CHECKS),
+    "engine": (*common.CHECKS, *engines.CHECKS),
     "stop": (*common.CHECKS, *stopping.CHECKS),
 }
 """Checks by configuration group; each takes a component and raises `AssertionError`."""

@@ -9,8 +9,10 @@ import pytest
 pytest.importorskip("skactiveml")
 pytest.importorskip("sklearn")
 
+from tests.program import call
+
 from . import __main__ as benchmarks
-from . import precision
+from . import precision, strategies
 
 
 @pytest.mark.parametrize("item", [1, 2, 3, 4, 6, 7, 8])
@@ -37,3 +39,32 @@ def test_the_command_line_is_measured(tmp_path):
     assert {row.what.split(":")[1] for row in rows} == {
         " start-up", " recording a round", " all but learning"
     }  # fmt: skip
+
+
+def test_strategies_are_measured_paired_and_what_takes_too_long_is_given_up(tmp_path, capsys):
+    out, few = tmp_path / "s.json", ["--smoke", "--n-queries", "12", "--batch-size", "4"]
+    arms = ["uncertainty", "goral, ent, max", "skactiveml_badge", "boss"]
+    first = strategies.main([*few, "--seeds", "2", "--out", str(out), "--only", *arms])
+    assert all(set(found["seeds"]) == {"0", "1"} for found in first["arms"].values())
+    for found in first["arms"].values():
+        assert all(0 < run["aulc"] <= 1 and run["seconds"] > 0 for run in found["seeds"].values())
+    slow = ["--limit", "0.01", "--seeds", "3", "--out", str(out), "--only", "maxherding"]
+    again = strategies.main([*few, *slow])
+    assert again["arms"]["uncertainty"] == first["arms"]["uncertainty"]
+    assert again["arms"]["maxherding"]["given_up"] == "more than 0.01 s"
+    capsys.readouterr()
+    strategies.main(["--show", str(out)])
+    lines = capsys.readouterr().out.splitlines()
+    assert "given" not in lines[2] and "more than 0.01 s" in lines[5]
+    assert "ceiling" in lines[6] and "boss" in lines[7]
+
+
+def test_an_arm_is_the_run_of_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ("dataset=iris", "n_queries=12", "batch_size=4", "seed=1", "goal=ent", "operator=max")
+    quiet = ("tracker=csv", "figures=false", "report=false", "progress=false")
+    assert call(capsys, *words, *quiet, "hydra.run.dir=here").status == 0
+    asked = strategies.experiment("goral, ent, max", 1, 12, 4, smoke=True)
+    measured = strategies.run(asked, 60.0)
+    summary = json.loads((tmp_path / "here" / "summary.json").read_text())
+    assert measured["aulc"] == pytest.approx(summary["aulc"], abs=1e-12)

@@ -16,6 +16,8 @@ import goralx
 from goralx import Candidates, Labelled, Query, Selection, Utilities
 from goralx.discovery import registry
 
+from .broken_followers import ALSO, ENGINES, TRACKERS
+
 # --- options ---------------------------------------------------------------------------------
 
 
@@ -980,8 +982,8 @@ BROKEN: dict[str, dict[str, Any]] = {
     "dataset": COMMON | DATASETS,
     "metric": COMMON | METRICS,
     "utility": COMMON | UTILITIES,
-    "tracker": COMMON,
-    "engine": COMMON,
+    "tracker": COMMON | TRACKERS,
+    "engine": COMMON | ENGINES,
     "stop": COMMON | STOPPING,
 }
 
@@ -992,6 +994,7 @@ ALSO_BROKEN: list[tuple[str, str, Any]] = [
     ("strategy", "check_inputs_untouched", WritesInto("theta")),
     ("strategy", "check_inputs_untouched", WritesInto("labelled.X")),
     ("model", "check_regime", PenaltyThatStays()),
+    *ALSO,
 ]
 
 __all__ = ["ALSO_BROKEN", "BROKEN", "SoundDataset"]

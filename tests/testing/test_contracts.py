@@ -10,6 +10,7 @@ from goralx.discovery import registry
 from goralx.testing import CHECKS, checks
 
 from .broken_components import ALSO_BROKEN, BROKEN, FaultyModel, SoundDataset
+from .broken_followers import SoundEngine, SoundTracker
 
 VARIANTS = {
     ("goal", "fir"): [{"include_intercept": False}],
@@ -65,6 +66,8 @@ def test_registered(group, name, options, check):
         pytest.importorskip("river")
     if (group, name) == ("model", "torch"):
         pytest.importorskip("torch")
+    if (group, name) == ("engine", "dask"):
+        pytest.importorskip("distributed")
     check(registry().build(group, name, options))
 
 
@@ -91,9 +94,16 @@ def test_every_check_has_something_that_breaks_it_and_says_what_must_hold(group)
         assert check.__doc__ and check.__doc__.split("\n")[0].endswith((".", ">."))
 
 
-@pytest.mark.parametrize("component", [SoundDataset(), FaultyModel()])
-def test_what_the_broken_ones_are_made_of_is_sound(component):
-    group = "dataset" if isinstance(component, SoundDataset) else "model"
+@pytest.mark.parametrize(
+    "group, component",
+    [
+        ("dataset", SoundDataset()),
+        ("model", FaultyModel()),
+        ("tracker", SoundTracker()),
+        ("engine", SoundEngine()),
+    ],
+)
+def test_what_the_broken_ones_are_made_of_is_sound(group, component):
     for check in checks(group):
         check(component)
 
@@ -131,8 +141,18 @@ def test_a_class_will_do_where_it_needs_no_arguments():
     goralx.testing.check_model(registry().component("model", "softmax").cls)
     goralx.testing.check_dataset(SoundDataset)
     goralx.testing.check_metric(registry().component("metric", "macro_f1").cls)
+    goralx.testing.check_tracker(SoundTracker)
+    goralx.testing.check_engine(registry().component("engine", "local").cls)
 
 
 def test_an_unknown_group_is_refused_with_the_groups():
     with pytest.raises(goralx.UnknownName, match=r"did you mean 'goal'.*operator"):
         checks("goals")
+
+
+def test_a_store_that_somebody_named_is_told_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mine.db")
+    monkeypatch.chdir(tmp_path)
+    goralx.testing.check_tracker(registry().component("tracker", "mlflow").cls)
+    assert list(tmp_path.iterdir()) == []
+    assert os.environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{tmp_path}/mine.db"
