@@ -24,7 +24,7 @@ import numpy as np
 from goralx import report
 from goralx.comparison import SHARES, aulc, labels_needed, target
 from goralx.contracts import Checkpoint, History, Round, RunInfo, Tracker
-from goralx.data import Array, Features, Rows
+from goralx.data import Array, Features, Rows, count_twins
 from goralx.errors import RunWarning
 from goralx.learning import Experiment, readable
 from goralx.records import (
@@ -345,6 +345,7 @@ def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
         "sources": dict(info.sources),
         "dev_labels_used": len(instance.dev) if asks_dev else 0,
         "dev_labels_in_init": int(np.isin(instance.dev, instance.init).sum()),
+        "twins": count_twins(instance),
         "uses_ground_truth": experiment.uses_ground_truth,
         "versions": versions(),
         "tags": dict(info.tags),

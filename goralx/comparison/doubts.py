@@ -18,6 +18,9 @@ from .runs import RecordedRun
 ENOUGH = 5
 """Seeds below which nothing is said with confidence."""
 
+MANY_TWINS = 0.05
+"""Share of the test set from which twins elsewhere are more than a blemish."""
+
 Level = Literal["fault", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("fault", "warning", "note")
 
@@ -50,6 +53,21 @@ def overlap(arms: Arms) -> Iterator[Finding]:
                 yield Finding(
                     "fault", f"{parts} overlap", where, f"{n} rows are in both",
                     "test on rows that nobody may ask for: mend the data set's instance",
+                )  # fmt: skip
+
+
+def twins(arms: Arms) -> Iterator[Finding]:
+    """Test samples that are in no other part by their row, and are by their numbers."""
+    for dataset in arms.datasets:
+        runs = [run for arm in arms.in_dataset(dataset) for run in arms.of(dataset, arm)]
+        for part in ("init", "pool", "dev"):
+            n, of = max((run.twins(part), run.protocol.n_test) for run in runs)
+            if n:
+                yield Finding(
+                    "warning" if n > MANY_TWINS * of else "note",
+                    f"identical samples in {part} and test", dataset,
+                    f"{n} of {of} have a twin there, the same in every feature",
+                    "leave repeated rows out of the data, or say that they are in it",
                 )  # fmt: skip
 
 
@@ -274,6 +292,7 @@ def _cells(arms: Arms) -> Iterator[tuple[str, tuple[RecordedRun, ...]]]:
 
 CHECKS: tuple[Check, ...] = (
     overlap,
+    twins,
     goal_on_test,
     asked_twice,
     one_seed,

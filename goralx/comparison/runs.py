@@ -40,6 +40,7 @@ class Protocol:
     instance: str
     data: str
     n_dev: int
+    n_test: int
     overlaps: Mapping[str, int]
     asked_twice: int
     first_asked: tuple[int, ...]
@@ -92,6 +93,10 @@ class RecordedRun:
     def dev_labels(self) -> int:
         """Labels of a dev set that the selection asked: labels like any other."""
         return int(self.summary.get("dev_labels_used") or 0)
+
+    def twins(self, part: str) -> int:
+        """Of test samples that are in another part by all their features, if the record tells."""
+        return int((self.summary.get("twins") or {}).get(f"{part} and test", 0))
 
     @property
     def dev_on_top(self) -> Array:
@@ -215,9 +220,9 @@ def _not_compared(run: RecordedRun) -> tuple[str, str] | None:
 def _protocol(directory: Path, summary: Mapping[str, Any]) -> Protocol:
     """Facts on the run's rows; the rows themselves are not kept, pools may be large."""
     if not (directory / "instance.npz").exists() and summary["status"] != "finished":
-        return Protocol("", "", 0, {}, 0, (), np.zeros(0, dtype=np.int64))
+        return Protocol("", "", 0, 0, {}, 0, (), np.zeros(0, dtype=np.int64))
     if summary["tags"].get("goralx.job", "learn") != "learn":
-        return Protocol("", "", 0, {}, 0, (), np.zeros(0, dtype=np.int64))
+        return Protocol("", "", 0, 0, {}, 0, (), np.zeros(0, dtype=np.int64))
     with np.load(directory / "instance.npz", allow_pickle=False) as stored:
         part: dict[str, Rows] = {name: stored[name] for name in ("init", "pool", "test", "dev")}
     data = str(summary["tags"].get("goralx.data", ""))
@@ -236,4 +241,5 @@ def _protocol(directory: Path, summary: Mapping[str, Any]) -> Protocol:
     first = tuple(np.flatnonzero(np.isin(part["pool"], queried[rounds == 0])).tolist())
     twice = len(queried) - len(np.unique(queried)) + len(np.intersect1d(queried, part["init"]))
     n_dev, again = len(part["dev"]), np.cumsum(np.isin(queried, part["dev"]).astype(np.int64))
-    return Protocol(digest.hexdigest(), data, n_dev, overlaps, twice, first, again)
+    n_test = len(part["test"])
+    return Protocol(digest.hexdigest(), data, n_dev, n_test, overlaps, twice, first, again)

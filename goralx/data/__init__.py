@@ -6,6 +6,7 @@ time. Knows no model and no plugin; anybody may ask, data set plugins first.
 """
 
 from .choices import Columns
+from .duplicates import count_twins
 from .features import Array, Features, as_features, check_finite
 from .frames import aligned, column_names
 from .instance import Instance, Labelled
@@ -68,6 +69,7 @@ __all__ = [
     "check_split",
     "column_names",
     "converted",
+    "count_twins",
     "download_members",
     "features_and_labels",
     "fetch_openml",

@@ -165,3 +165,15 @@ def test_what_is_not_known_or_not_there(tmp_path):
     sound(tmp_path / "b", full=None, seeds=range(8, 10))
     found = doubts(tmp_path)
     assert names(found) == {"left out", "full pool not fit"}
+
+
+@pytest.mark.parametrize("n, level", [(2, "note"), (9, "warning")])
+def test_test_samples_that_are_in_the_pool_by_content(tmp_path, n, level):
+    sound(tmp_path)
+    for folder in made.folders(tmp_path):
+        path = folder / "summary.json"
+        summary = json.loads(path.read_text())
+        path.write_text(json.dumps({**summary, "twins": {"pool and test": n, "init and test": 0}}))
+    (found,) = doubts(tmp_path)
+    assert found.check == "identical samples in pool and test" and found.level == level
+    assert f"{n} of " in found.what
