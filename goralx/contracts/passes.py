@@ -114,6 +114,12 @@ class Sloped(Measured, Protocol):
     ) -> tuple[float, Floats]: ...
 
 
+class Curved(Sloped, Protocol):
+    """What is asked of a goal whose second derivatives are wanted; see `goralx.LogitGoal`."""
+
+    def logit_hessian(self, log_P: Floats, X: Features, y: Labels | None) -> Floats: ...
+
+
 @dataclass(frozen=True)
 class Found:
     """What a pass found in one block of m samples.

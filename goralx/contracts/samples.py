@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -9,13 +10,14 @@ from typing import cast
 
 import numpy as np
 
-from goralx.core import Array, Floats, influence
+from goralx.core import Array, Floats, in_double, influence
 from goralx.data import Features, Labelled, Labels, Rows, blocks, guard_fields, part, read_only
 from goralx.errors import Incompatible
 
 from .models import CurvedModel, DifferentiableModel, FittedModel, Model, TravellingModel
 from .passes import (
     HERE,
+    Curved,
     Engine,
     Measured,
     Predictor,
@@ -81,6 +83,22 @@ class Reference:
             found = sloped(goal, self.log_P, self.X, self.y)
             self._gradients[id(goal)] = (goal, found[0], read_only(found[1]))
         return self._gradients[id(goal)][1:]
+
+    def curvature(self, goal: Curved) -> Callable[[slice], Array]:
+        """The goal's logit Hessians (n, K, K), in double, for a slice of the samples.
+
+        Of a separable goal slice by slice: all of them (M, K, K) need not fit in memory.
+        """
+        M = len(self.X)
+
+        def of_part(part: slice) -> Array:
+            log_P = in_double(self.log_P[part])  # 1 - p is small where p is certain
+            y = None if self.y is None else self.y[part]
+            share = len(log_P) / M if goal.reduction == "mean" else 1.0
+            found = goal.logit_hessian(log_P, self.X[part], y)
+            return share * found.astype(np.float64, copy=False)
+
+        return of_part if goal.separable else of_part(slice(0, M)).__getitem__
 
     def pull(self, G: Floats) -> Array:
         """The model's pullback of a logit gradient (M, K), summed block by block."""

@@ -109,27 +109,28 @@ def _second_order(
     """
     seen = in_double(reference.log_P), reference.X, reference.y
     _, G = goal.value_and_logit_gradient(*seen)
-    hessian = goal.logit_hessian(*seen)
+    hessian = reference.curvature(goal)
     share = 1.0 / len(reference.X) if goal.reduction == "mean" else 1.0
     rows, P, Q = appended(reference.X), np.exp(expansion.log_P), expansion.Q
-    K = steps.shape[1]
-    found = np.empty((*steps.shape[:2], len(reference.X)))
+    n, K, M = *steps.shape[:2], len(reference.X)
+    bent = np.empty_like(steps)
     for i, each in enumerate(steps):
         s = _logit_moves(expansion.X, each, Q)
         s -= np.einsum("nk,nyk->ny", P, s)[..., None]
         third = P[:, None] * (s * s - np.einsum("nk,nyk->ny", P, s * s)[..., None])
         w = (third @ Q).transpose(1, 2, 0) @ expansion.X
-        bent = each - 0.5 * expansion.times_B(w.reshape(K, -1))
-        for part in parts(len(reference.X), 3 * K * K):
+        bent[i] = each - 0.5 * expansion.times_B(w.reshape(K, -1))
+    found = np.empty((n, K, M))
+    for part in parts(M, 4 * K * K):
+        of_part = hessian(part)
+        for i, each in enumerate(steps):
             dz = _logit_moves(rows[part], each, Q)
-            linear = np.einsum("uk,uyk->yu", G[part], _logit_moves(rows[part], bent, Q))
-            found[i, :, part] = linear + 0.5 * ((dz @ hessian[part]) * dz).sum(axis=2).T
-        if own is None:
-            continue
-        u = own[i]
+            linear = np.einsum("uk,uyk->yu", G[part], _logit_moves(rows[part], bent[i], Q))
+            found[i, :, part] = linear + 0.5 * ((dz @ of_part) * dz).sum(axis=2).T
+    for i, u in enumerate(() if own is None else own):
         one, x = seen[0][u : u + 1], reference.X[u : u + 1]
-        dz = _logit_moves(rows[u : u + 1], each, Q)[0]
-        linear = (_logit_moves(rows[u : u + 1], bent, Q)[0] - dz) @ G[u]
+        dz = _logit_moves(rows[u : u + 1], steps[i], Q)[0]
+        linear = (_logit_moves(rows[u : u + 1], bent[i], Q)[0] - dz) @ G[u]
         for y in range(K):
             after = goal.shares(log_softmax(one + dz[y], axis=1), x, None)
             change = share * (after - goal.shares(one, x, None))[0]

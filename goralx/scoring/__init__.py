@@ -13,14 +13,17 @@ from .goal_utility import (
     goal_value,
 )
 from .guard import VacuousUtility, selected
+from .kappa import JUDGED, drawn_kappa
 from .portability import check_engine
 
 __all__ = [
+    "JUDGED",
     "GoalOrientedUtility",
     "VacuousUtility",
     "check_engine",
     "check_goal_reference",
     "check_model",
+    "drawn_kappa",
     "goal_reference",
     "goal_value",
     "selected",

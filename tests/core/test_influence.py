@@ -9,7 +9,7 @@ import pytest
 
 import goralx
 from goralx.core import influence
-from plugins.utilities import goal_changes
+from plugins.beyond_first_order import goal_changes
 from tests.problems import Setting, build
 from tests.reference import GOALS, central_difference, predict, relative, with_constant
 

@@ -60,3 +60,26 @@ def test_neither_log_P_nor_U_is_held(monkeypatch):
     assert peak() > 2 * size
     monkeypatch.setattr(samples, "HELD", size // 2)
     assert peak() < 1.2 * size
+
+
+@pytest.mark.parametrize("goal", ["ent", "fir"])
+def test_curvature_of_a_part_is_that_part_of_the_whole(goal):
+    """Of a goal that is a mean, too, where the part knows not of how many it is the mean."""
+    X, y, pool = problem(N=300)
+    model = goralx.build("model", "softmax").fit(goralx.Labelled(X, y), 7)
+    reference, goal = goralx.Reference(model, pool), goralx.build("goal", goal)
+    whole = goal.logit_hessian(model.log_proba(pool), pool, None)
+    for part in (slice(0, 300), slice(10, 17), slice(250, 300)):
+        np.testing.assert_allclose(reference.curvature(goal)(part), whole[part], rtol=1e-12)
+
+
+def test_an_explanation_does_not_hold_the_curvature_of_the_goal():
+    """Of every pool sample (M, K, K) it is larger than all else by far."""
+    M, K = 20_000, 20
+    X, y, pool = problem(N=M, K=K, d=3)
+    tracemalloc.start()
+    found = goralx.explain(X, y, pool, np.array([3, 5]), utility="implicit")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found.contributions.sum(axis=2), found.U, rtol=1e-6, atol=1e-9)
+    assert most < M * K * K * 8
