@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ABSTAINED",
+    "NOT_ASKED",
+    "Answers",
     "Array",
+    "Asked",
     "BadInput",
     "BatchRule",
     "Budget",
@@ -48,6 +52,8 @@ __all__ = [
     "Matrix",
     "Metric",
     "Model",
+    "Oracle",
+    "Perfect",
     "PluginError",
     "Portable",
     "PredictionGoal",

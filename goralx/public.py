@@ -1,6 +1,10 @@
 """The public names, from the packages that they are at home in; `goralx` hands them out."""
 
 from .contracts import (
+    ABSTAINED,
+    NOT_ASKED,
+    Answers,
+    Asked,
     BatchRule,
     Budget,
     Candidates,
@@ -20,6 +24,8 @@ from .contracts import (
     LogitGoal,
     Metric,
     Model,
+    Oracle,
+    Perfect,
     Portable,
     PredictionGoal,
     Query,
@@ -83,7 +89,11 @@ from .scoring import (
 )
 
 __all__ = [
+    "ABSTAINED",
+    "NOT_ASKED",
+    "Answers",
     "Array",
+    "Asked",
     "BadInput",
     "BatchRule",
     "Budget",
@@ -115,6 +125,8 @@ __all__ = [
     "Matrix",
     "Metric",
     "Model",
+    "Oracle",
+    "Perfect",
     "PluginError",
     "Portable",
     "PredictionGoal",

@@ -14,7 +14,10 @@ from goralx import Array, BadInput, Candidates, Labels
 
 @dataclass(frozen=True)
 class Oracle(goralx.LabelOperator):
-    """The true label: an upper bound for the goal, only where labels are known (simulation)."""
+    """The true label: an upper bound for the goal, only where labels are known (simulation).
+
+    The truth itself, whatever ``oracle=`` would say of it.
+    """
 
     needs_ground_truth: ClassVar[bool] = True
     separable: ClassVar[bool] = True

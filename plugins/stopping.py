@@ -14,6 +14,7 @@ import numpy as np
 
 import goralx
 from goralx import BadInput, Halt, History
+from goralx.discovery import spelt
 
 
 def _at_least(least: float, **given: float) -> None:
@@ -145,9 +146,10 @@ class UtilityThreshold(goralx.StoppingRule):
 class Cost(goralx.StoppingRule):
     """Labels have begun to cost more than the errors they save.
 
-    Total cost is ``label`` for each label, dev labels included as they are asked for once, and
-    ``error`` for each of the ``n_future`` predictions to come that will be wrong, at the rate of
-    the dev set. Stops once that has not fallen below its least for ``patience`` rounds:
+    Total cost is ``label`` for each label (times what the oracle asks for it, where that is not
+    one), dev labels included as they are asked for once, and ``error`` for each of the ``n_future``
+    predictions to come that will be wrong, at the rate of the dev set. Stops once that has not
+    fallen below its least for ``patience`` rounds:
     Z. Pullar-Strecker et al., Machine Learning 2022 (doi:10.1007/s10994-022-06253-1).
     """
 
@@ -164,7 +166,7 @@ class Cost(goralx.StoppingRule):
 
     def halt(self, history: History) -> Halt | None:
         wrong = (1.0 - history["dev/accuracy"]) * self.n_future
-        cost = self.label * history["n_labelled"] + self.error * wrong
+        cost = self.label * history.spent + self.error * wrong
         if len(cost) <= self.patience:
             return None
         if cost[-self.patience :].min() < cost[: -self.patience].min():
@@ -193,25 +195,11 @@ class AnyOf(goralx.StoppingRule):
 
     @cached_property
     def _parts(self) -> list[goralx.StoppingRule]:
-        return [_rule(text) for text in self.rules]
+        return [spelt("stop", text, "stop.rules") for text in self.rules]
 
     def halt(self, history: History) -> Halt | None:
         halts = (rule.halt(history) for rule in self._parts)
         return next((halt for halt in halts if halt is not None), None)
-
-
-def _rule(text: str) -> goralx.StoppingRule:
-    """From its name and its options, all of them numbers."""
-    name, *given = text.split()
-    options: dict[str, int | float] = {}
-    for option in given:
-        key, _, value = option.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            raise BadInput(f"stop.rules: {text}; allowed: NAME OPTION=NUMBER ...") from None
-        options[key] = int(number) if number.is_integer() else number
-    return goralx.build("stop", name, options)
 
 
 @goralx.hookimpl

@@ -85,9 +85,12 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
         metrics=_metrics(found, config),
         goal=name["goal"],
         stop=built["stop"],
+        oracle=built["oracle"],
         **{key: config[key] for key in ("batch_size", "n_queries", "seed", "guard")},
     )
     identity = naming.identity(config, found)
+    if told_by := experiment.oracle.digest():
+        identity["oracle_digest"] = told_by
     used = [*(built[group] for group in identity if group in CHOICES), *monitors.values()]
     used += [*experiment.metrics.values(), exact, utility]
     data, code = inputs(identity, instance), sources(found, used)

@@ -81,6 +81,7 @@ class Settings:
     engine: Any = MISSING
     metrics: Any = MISSING
     stop: Any = MISSING
+    oracle: Any = MISSING
     batch_size: int = MISSING
     n_queries: int = MISSING
     seed: int = MISSING

@@ -20,6 +20,8 @@ TAGGED = ("goal", "operator", "strategy", "utility", "batch", "dataset")
 """Groups whose choice is a tag of the run."""
 ASKED = ("goal", "operator", "utility", "batch")
 """Of those, what only a strategy that asks a goal depends on."""
+PERFECT = "perfect"
+"""The oracle that there was before there was a choice: a run of it is called as it was then."""
 INDIFFERENT = "-"
 """The tag of what a run does not depend on."""
 
@@ -52,7 +54,8 @@ def run_name(config: Mapping[str, Any], found: Registry) -> str:
     asked = [g for g in ("goal", "operator") if g in depends_on(config, found)]
     parts = [called(config, group, found) for group in ("dataset", "strategy", *asked)]
     trained_on = ["dev_trained_on"] if _trains_on_dev(config) else []
-    return "-".join([*parts, *trained_on, f"s{config['seed']}"])
+    answered = [called(config, "oracle", found)] if _may_err(config) else []
+    return "-".join([*parts, *answered, *trained_on, f"s{config['seed']}"])
 
 
 def called(config: Mapping[str, Any], group: str, found: Registry) -> str:
@@ -76,7 +79,11 @@ def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
         f"goralx.{group}": INDIFFERENT if group in indifferent else called(config, group, found)
         for group in TAGGED
     }
-    return {**chosen, "goralx.dev_use": "train"} if _trains_on_dev(config) else chosen
+    if _trains_on_dev(config):
+        chosen["goralx.dev_use"] = "train"
+    if _may_err(config):
+        chosen["goralx.oracle"] = called(config, "oracle", found)
+    return chosen
 
 
 def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
@@ -90,6 +97,8 @@ def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
     scalars = ("batch_size", "n_queries", "seed", "guard", "stop")
     # metrics in their order, which says what the learning curve is of; once there was no choice
     measured = {METRICS: list(config[METRICS].values())} if METRICS in config else {}
+    if _may_err(config):  # where its file lies is no matter; what is in it, its digest says
+        asked["oracle"] = {key: v for key, v in config["oracle"].items() if key != "path"}
     named = {
         **asked,
         **measured,
@@ -97,6 +106,11 @@ def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
         "monitors": sorted({*config["monitors"], goal}),
     }
     return as_first(named)
+
+
+def _may_err(config: Mapping[str, Any]) -> bool:
+    """Whether anybody but the truth answers."""
+    return bool(config["oracle"]["name"] != PERFECT)
 
 
 def _trains_on_dev(config: Mapping[str, Any]) -> bool:

@@ -40,6 +40,7 @@ KINDS = {
     "utility": Kind("utility estimator", "UtilityContract", "screen=0"),
     "batch": Kind("batch rule", "BatchRuleContract", "oversample=0"),
     "stop": Kind("stopping rule", "StoppingRuleContract", "rounds=0"),
+    "oracle": Kind("oracle", "OracleContract", "rate=2.0"),
     "tracker": Kind("tracker", "TrackerContract", 'path="run.txt"'),
 }
 """By configuration group, which is also the flag."""
@@ -54,6 +55,7 @@ RUN = {
     "utility": "utility={name}",
     "batch": "batch={name}",
     "stop": "stop={name}",
+    "oracle": "oracle={name}",
     "tracker": "tracker={name}",
 }
 """What a run with the component is asked for by."""

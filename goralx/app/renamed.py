@@ -25,6 +25,7 @@ def as_now(config: Mapping[str, Any]) -> dict[str, Any]:
     if "min_gain" in stop and "name" not in stop:  # before there were rules
         rule = {"name": "budget"} if stop["min_gain"] is None else {"name": THRESHOLD, **stop}
         renamed["stop"] = rule
+    renamed.setdefault("oracle", {"name": "perfect"})  # before there were any
     return renamed
 
 

@@ -26,7 +26,7 @@ from goralx.comparison import SHARES, aulc, labels_needed, target
 from goralx.contracts import Checkpoint, History, Round, RunInfo, Tracker
 from goralx.data import Array, Features, Rows, count_twins
 from goralx.errors import RunWarning
-from goralx.learning import Experiment, readable
+from goralx.learning import Experiment, fitted_on, readable
 from goralx.records import (
     Inspection,
     Record,
@@ -172,11 +172,22 @@ def closing_table(summary: Mapping[str, Any]) -> str:
     if stopped and summary["n_queries"] < summary["config"].get("n_queries", 0):
         censored = "censored: what was not reached might have been" if stopped["censored"] else ""
         lines.insert(4, ("stopped", stopped["why"], censored))
+    if summary.get("tags", {}).get("goralx.oracle"):
+        lines.insert(4, _oracle(summary))
     if summary["uses_ground_truth"]:
         lines.insert(4, ("ground truth", "used", "an upper bound, not a practical strategy"))
     left, middle = (max(len(line[i]) for line in lines if line[2]) for i in (0, 1))
     table = [f"  {a:<{left}}  {b:<{middle}}  {c}".rstrip() for a, b, c in lines]
     return "\n".join([summary["name"], *table])
+
+
+def _oracle(summary: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What the answers came to."""
+    wrong, silent = summary["label_error"], summary["abstained"]
+    share = "no label" if wrong is None or np.isnan(wrong) else f"{wrong:.1%} wrong"
+    silence = f", {silent} abstained" if silent else ""
+    said = f"{share}{silence}"
+    return "oracle", said, f"{summary['n_queries']} asked for, at a cost of {summary['cost']:g}"
 
 
 def _dev_labels(summary: Mapping[str, Any]) -> tuple[str, str]:
@@ -312,9 +323,22 @@ def results(
         "goals": {name.removeprefix("goal/"): float(v[-1]) for name, v in goals.items()},
         "n_init": int(n[0]),
         "n_queries": int(n[-1] - n[0]),
+        **_answers(rounds),
         "dev_labels_queried": int(np.isin(experiment.instance.dev, queried).sum()),
         "seconds": {"total": float("nan"), **seconds},
         "peak_memory_mb": _peak_memory(),
+    }
+
+
+def _answers(rounds: Mapping[str, Array]) -> dict[str, Any]:
+    """What became of the labels that were asked for; those of a perfect oracle are true."""
+    if "cost" not in rounds:
+        asked = float(rounds["n_labelled"][-1] - rounds["n_labelled"][0])
+        return {"cost": asked, "label_error": 0.0, "abstained": 0}
+    return {
+        "cost": float(rounds["cost"][-1]),
+        "label_error": float(rounds["oracle/error"][-1]),
+        "abstained": int(rounds["oracle/abstained"][-1]),
     }
 
 
@@ -359,8 +383,8 @@ def _draw(experiment: Experiment, record: Record, results: Mapping[str, Any]) ->
     def log_proba(X: Features) -> Array:
         checkpoint = record.checkpoint()
         assert checkpoint is not None
-        fitted_on = instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
-        model = experiment.model.restore(fitted_on, instance.n_classes, checkpoint.model)
+        samples = fitted_on(instance, checkpoint)
+        model = experiment.model.restore(samples, instance.n_classes, checkpoint.model)
         return model.log_proba(X)
 
     instance = experiment.instance

@@ -7,7 +7,6 @@ the data, and the summary against the tables.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, nullcontext
@@ -17,9 +16,19 @@ from typing import Any
 import numpy as np
 
 from goralx import escaping
+from goralx.contracts import ABSTAINED
 from goralx.errors import BadInput, GoralxError
 from goralx.learning import Experiment
-from goralx.records import differences, inspect, read_queries, read_rounds, read_summary, versions
+from goralx.records import (
+    differences,
+    inspect,
+    read_answers,
+    read_labels,
+    read_queries,
+    read_rounds,
+    read_summary,
+    versions,
+)
 
 from .configuration import recorded
 from .job import prepare_job
@@ -101,25 +110,40 @@ def _sample(directory: Path, n_rounds: int) -> list[int]:
 
 
 def _labels(directory: Path, experiment: Experiment) -> Iterator[str]:
-    """Labels and places of the queried samples."""
-    instance, path = experiment.instance, directory / "queries.csv"
-    if not path.exists():
+    """Labels and places of the queried samples, from the data and what the oracle says of them."""
+    instance = experiment.instance
+    if not (directory / "queries.csv").exists():
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            id, label = int(row["pool_id"]), escaping.from_csv(row["label"])
-            if id not in instance.pool:
-                yield f"queries.csv, round {row['round']}: sample {id} is not of the pool"
-            elif label != instance.classes[instance.y[id]]:
-                of_data = instance.classes[instance.y[id]]
-                yield f"queries.csv: sample {id} is called {label}, in the data {of_data}"
+    _, ids = read_queries(directory)
+    outside = ~np.isin(ids, instance.pool)
+    for id in ids[outside]:
+        yield f"queries.csv: sample {id} is not of the pool"
+    if outside.any():
+        return
+    anew = experiment.answers(ids)
+    labels = read_labels(directory, instance.classes)
+    told = read_answers(directory)
+    for i in np.flatnonzero(labels != anew.labels).tolist():
+        said, now = (
+            "none" if y == ABSTAINED else instance.classes[y] for y in (labels[i], anew.labels[i])
+        )
+        of = "the data" if told is None else "the oracle's words"
+        yield f"queries.csv: sample {ids[i]} is called {said}, in {of} {now}"
+    for i, answer in enumerate(told or ()):
+        if answer.truth != instance.classes[instance.y[ids[i]]]:
+            yield f"queries.csv: the true label of sample {ids[i]} is not that of the data"
+        if not _close(answer.cost, float(anew.cost[i])):
+            yield f"queries.csv: sample {ids[i]} cost {answer.cost:g}, anew {anew.cost[i]:g}"
 
 
 def _round(directory: Path, experiment: Experiment, round: int) -> Iterator[str]:
     """One row of ``rounds.csv``, from a fit anew."""
     columns, (asked_in, ids) = read_rounds(directory), read_queries(directory)
-    rows = np.concatenate([experiment.instance.init, ids[asked_in < round]])
-    anew = {"n_labelled": float(len(rows)), **experiment.measured_on(rows)}
+    instance, before = experiment.instance, asked_in < round
+    rows = np.concatenate([instance.init, ids[before]])
+    told = read_labels(directory, instance.classes)[before]
+    labels = np.concatenate([instance.y[instance.init], told])
+    anew = {"n_labelled": float(len(rows)), **experiment.measured_on(rows, labels)}
     for name, value in anew.items():
         if name in columns and not _close(float(columns[name][round]), value):
             said = float(columns[name][round])

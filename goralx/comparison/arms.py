@@ -199,7 +199,7 @@ def _same_curve(a: RecordedRun, b: RecordedRun) -> bool:
 
 def _options(run: RecordedRun) -> dict[str, str]:
     """Options flat, a component by its name: ``goal`` is "ent", ``goal.weight`` "2.0"."""
-    return dict(_flat(run.config))
+    return {"oracle": "perfect", **dict(_flat(run.config))}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -1,9 +1,10 @@
 """What a component must say, and what it is told.
 
 Goals, label operators, estimators, strategies, batch rules, models, data sets, metrics, trackers,
-engines and stopping rules, each a class to extend or a protocol to answer; and the values that
-travel between them: samples seen through a model, scores, selections, rounds. Asks the data and the
-mathematics. Plugins are written against it, all that follows is written in terms of it.
+engines, stopping rules and oracles, each a class to extend or a protocol to answer; and the values
+that travel between them: samples seen through a model, scores, selections, answers, rounds. Asks
+the data and the mathematics. Plugins are written against it, all that follows is written in terms
+of it.
 """
 
 from .boundary import asking, instance_of, named, number, numbers, origin, places
@@ -21,6 +22,7 @@ from .models import (
     parameters,
 )
 from .operators import LabelOperator
+from .oracles import ABSTAINED, NOT_ASKED, Answers, Asked, Oracle, Perfect, answered
 from .passes import HERE, Engine, Local, Portable, Predictor, keep_freed_memory, pieces_of
 from .rounds import Checkpoint, Round
 from .runs import RunInfo, TrackedRun, Tracker
@@ -30,7 +32,11 @@ from .stopping import Budget, Halt, History, StoppingRule
 from .strategies import BatchRule, Query, Selection, Strategy, top_b
 
 __all__ = [
+    "ABSTAINED",
     "HERE",
+    "NOT_ASKED",
+    "Answers",
+    "Asked",
     "BatchRule",
     "Budget",
     "Candidates",
@@ -51,6 +57,8 @@ __all__ = [
     "LogitGoal",
     "Metric",
     "Model",
+    "Oracle",
+    "Perfect",
     "Portable",
     "PredictionGoal",
     "Predictor",
@@ -68,6 +76,7 @@ __all__ = [
     "TravellingModel",
     "Utilities",
     "UtilityEstimator",
+    "answered",
     "asking",
     "drawn",
     "has_logit_hessian",

@@ -18,6 +18,7 @@ from .goals import Goal
 from .metrics import Metric
 from .models import Model
 from .operators import LabelOperator
+from .oracles import Oracle
 from .passes import Engine
 from .rounds import Round
 from .runs import Tracker
@@ -81,6 +82,11 @@ def register_engines(register: Callable[[str, type[Engine]], None]) -> None:
 @hookspec
 def register_stopping_rules(register: Callable[[str, type[StoppingRule]], None]) -> None:
     """Stopping rules: when a run ends before its budget is spent (`goralx.StoppingRule`)."""
+
+
+@hookspec
+def register_oracles(register: Callable[[str, type[Oracle]], None]) -> None:
+    """Oracles: who answers for the labels that are asked for (`goralx.Oracle`)."""
 
 
 @hookspec

@@ -9,6 +9,8 @@ from typing import Any
 from goralx.core import Array, Floats
 from goralx.data import Labels, Rows, guard_fields
 
+from .oracles import Answers
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -21,6 +23,7 @@ class Checkpoint:
 
     round: int
     rows: Rows
+    labels: Labels
     n_fitted: int
     model: Mapping[str, Array]
     rng_state: Mapping[str, Any]
@@ -28,9 +31,10 @@ class Checkpoint:
     tau: float
     done: bool
     warned: frozenset[str]
+    cost: float = 0.0
 
     def __post_init__(self) -> None:
-        guard_fields(self, "rows")
+        guard_fields(self, "rows", "labels")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,9 @@ class Round:
     ``metrics`` has the same names in every round of a run, NaN where there is nothing to say.
     ``pool_ids`` (N,) are the candidates and ``utility`` (N,) what they were worth, if the strategy
     asked. ``theta`` are the fit's parameters, None where it has none to show. ``queried`` (b,) were
-    sent to the oracle, whose answers are ``labels``; empty in the last round, which only measures.
+    sent to the oracle, and are learned as ``labels`` (b,); empty in the last round, which only
+    measures. ``answers`` is all that the oracle said, None of a perfect one. ``n_labelled`` counts
+    init and what was asked for, also where nobody gave a label.
     No array of it is to be written to.
     """
 
@@ -55,6 +61,7 @@ class Round:
     theta: Array | None
     last: bool
     checkpoint: Checkpoint = field(repr=False)
+    answers: Answers | None = None
 
     def __post_init__(self) -> None:
         guard_fields(self, "pool_ids", "utility", "queried", "labels", "queried_utility", "theta")

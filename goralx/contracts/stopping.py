@@ -51,6 +51,12 @@ class History:
         """The run's own goal (R,)."""
         return self[f"goal/{self.goal}"]
 
+    @property
+    def spent(self) -> Array:
+        """What labels have taken so far (R,): one each of init, and what the oracle asked."""
+        n = self["n_labelled"]
+        return n[0] + self.columns["cost"] if "cost" in self.columns else n
+
     def with_round(self, metrics: Mapping[str, float]) -> History:
         """The same with one round more."""
         names = [*self.columns, *(name for name in metrics if name not in self.columns)]

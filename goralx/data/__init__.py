@@ -15,6 +15,7 @@ from .large_files import converted, open_labels, open_matrix
 from .matrix import Matrix, Rows, blocks, shown
 from .memory import as_matrix, part
 from .missing import MISSING as MISSING_MARKS
+from .row_files import RowFile, read_rows
 from .seeds import streams
 from .shared import guard_fields, read_only
 from .sources import (
@@ -48,6 +49,7 @@ __all__ = [
     "Matrix",
     "NotCentred",
     "Reading",
+    "RowFile",
     "Rows",
     "Samples",
     "Sparse",
@@ -86,6 +88,7 @@ __all__ = [
     "plain_labels",
     "read_arrays",
     "read_only",
+    "read_rows",
     "read_sparse_npz",
     "read_svmlight",
     "read_table",

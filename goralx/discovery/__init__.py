@@ -8,6 +8,7 @@ from .components import CHOICES, HOOKS, METRICS, BrokenPlugin, Component, Regist
 from .listing import as_json, in_order, options, show, table
 from .loading import build, load_file, registry
 from .source import own_source, sources
+from .spelling import spelt
 
 __all__ = [
     "CHOICES",
@@ -25,5 +26,6 @@ __all__ = [
     "registry",
     "show",
     "sources",
+    "spelt",
     "table",
 ]

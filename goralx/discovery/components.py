@@ -24,6 +24,7 @@ HOOKS = {
     "tracker": "register_trackers",
     "engine": "register_engines",
     "stop": "register_stopping_rules",
+    "oracle": "register_oracles",
 }
 """Group of components to the hook that fills it."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from goralx.contracts import Candidates, FittedModel, Reference, RunInfo
 from goralx.data import Array, Labelled, Rows
 from goralx.errors import BadInput, Incompatible
-from goralx.learning import Experiment
+from goralx.learning import Experiment, learned
 from goralx.records import (
     Record,
     check_origin,
@@ -97,9 +97,10 @@ def explain_round(
             f"sample has a part in what it chose in round {round}{by} · explain a run of "
             "strategy=goral"
         )
-    rows = checkpoint.rows[: n_init + int((asked_in < round).sum())]
-    labelled = instance.labelled(rows)
-    refit = len(rows) != checkpoint.n_fitted
+    n = n_init + int((asked_in < round).sum())
+    rows = checkpoint.rows[:n]
+    labelled = learned(instance, rows, checkpoint.labels[:n])
+    refit = len(labelled) != checkpoint.n_fitted
     model = (
         _refit(experiment, labelled, n_init)
         if refit

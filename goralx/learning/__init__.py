@@ -7,6 +7,7 @@ on the way. Whoever runs, records or explains a run asks.
 from .audit import AUDIT_REFERENCE, METRICS, Audit, Auditor, Untrusted
 from .experiment import Experiment
 from .measures import Undefined
+from .oracle import fitted_on, learned
 from .statistics import agreement, correlation
 from .stopping import readable
 
@@ -20,5 +21,7 @@ __all__ = [
     "Untrusted",
     "agreement",
     "correlation",
+    "fitted_on",
+    "learned",
     "readable",
 ]

@@ -18,6 +18,7 @@ import numpy as np
 
 from goralx.contracts import (
     HERE,
+    Answers,
     BatchRule,
     Budget,
     Candidates,
@@ -29,6 +30,8 @@ from goralx.contracts import (
     History,
     Metric,
     Model,
+    Oracle,
+    Perfect,
     PredictionGoal,
     Query,
     Reference,
@@ -43,7 +46,7 @@ from goralx.contracts import (
     numbers,
     parameters,
 )
-from goralx.data import Array, Features, Instance, Labelled, Rows, streams
+from goralx.data import Array, Features, Instance, Labelled, Labels, Rows, streams
 from goralx.errors import BadInput, Incompatible, PluginError, in_words, reading
 from goralx.scoring import (
     GoalOrientedUtility,
@@ -57,7 +60,7 @@ from goralx.scoring import (
 
 from .audit import METRICS, Auditor
 from .measures import check_defined, measured, usual_metrics, utility_metrics
-from .oracle import Oracle
+from .oracle import answer_metrics, fitted_on, learned, reveal
 from .promises import broken, warn
 from .state import State
 from .stopping import readable, stability, stop_set
@@ -75,7 +78,8 @@ class Experiment:
     is ``n_queries`` labels, ``batch_size`` a round. ``guard`` says what a vacuous utility does:
     "warn" selects openly at random, "error" ends the run. ``rule`` puts the batches together.
     ``engine`` goes over the pool. ``ceiling`` says whether the whole pool is fit in the end; None:
-    where it has at most `CEILING` values.
+    where it has at most `CEILING` values. What is learned of the pool is what ``oracle`` says;
+    operators and strategies that need the ground truth have the truth itself, as has the ceiling.
     """
 
     instance: Instance
@@ -94,6 +98,7 @@ class Experiment:
     engine: Engine = HERE
     ceiling: bool | None = None
     metrics: Mapping[str, Metric] = field(default_factory=usual_metrics)
+    oracle: Oracle = field(default_factory=Perfect)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -123,6 +128,22 @@ class Experiment:
         if self.engine.remote:
             asked = self.utility if self.strategy.uses_goal else None
             check_engine(self.instance, self.model, self.monitors, asked, self.rule)
+        _ = self._oracle
+
+    @cached_property
+    def _oracle(self) -> Oracle:
+        """Ready for this instance."""
+        with asking(self.oracle, "oracle", "prepared"):
+            return self.oracle.prepared(self.instance)
+
+    def answers(self, rows: Rows) -> Answers:
+        """What the oracle says of these source rows, whenever it is asked."""
+        return reveal(self._oracle, self.instance, rows, self.seed)
+
+    @property
+    def trusts(self) -> bool:
+        """Whether labels are the truth and cost one each, so that nothing is to be said of them."""
+        return isinstance(self.oracle, Perfect)
 
     @cached_property
     def dev(self) -> Labelled | None:
@@ -170,7 +191,9 @@ class Experiment:
             yield round
 
     def _begin(self) -> State:
-        return State(self.instance.init, streams(self.seed, "strategy"), History({}, self.goal))
+        init = self.instance.init
+        rng, history = streams(self.seed, "strategy"), History({}, self.goal)
+        return State(init, self.instance.y[init], rng, history)
 
     def _resume(self, checkpoint: Checkpoint, past: Mapping[str, Array]) -> State:
         history = History(readable(past), self.goal)
@@ -182,10 +205,11 @@ class Experiment:
         rng = streams(self.seed, "strategy")
         with reading("the checkpoint", "the record is damaged; start the run anew"):
             rng.bit_generator.state = dict(checkpoint.rng_state)
-            fitted_on = self.instance.labelled(checkpoint.rows[: checkpoint.n_fitted])
-            model = self.model.restore(fitted_on, self.instance.n_classes, checkpoint.model)
+            samples = fitted_on(self.instance, checkpoint)
+            model = self.model.restore(samples, self.instance.n_classes, checkpoint.model)
         return State(
             rows=checkpoint.rows,
+            labels=checkpoint.labels,
             rng=rng,
             history=history,
             index=checkpoint.round + 1,
@@ -194,6 +218,7 @@ class Experiment:
             tau=checkpoint.tau,
             done=checkpoint.done,
             warned=checkpoint.warned,
+            cost=checkpoint.cost,
         )
 
     def halted(self, history: History) -> Halt | None:
@@ -213,8 +238,8 @@ class Experiment:
 
     def _round(self, state: State, seconds: Callable[[], float]) -> tuple[Round, State]:
         """Fit, measure, score, query, reveal: one row of the table in the package's design."""
-        instance, oracle = self.instance, Oracle(self.instance)
-        labelled = instance.labelled(state.rows)
+        instance, n_init = self.instance, len(self.instance.init)
+        labelled = learned(instance, state.rows, state.labels)
         started = time.perf_counter()
         model = self._fit(labelled, state.model)
         fitted = time.perf_counter()
@@ -228,9 +253,12 @@ class Experiment:
             "change/predicted": state.predicted,
             "change/realised": tau - state.tau if self.strategy.uses_goal else float("nan"),
         }
-        now = {"n_labelled": len(labelled), **facts, "seconds/total": seconds()}
+        if not self.trusts:
+            asked = state.labels[n_init:], instance.y[state.rows[n_init:]]
+            facts |= answer_metrics(*asked, state.cost)
+        now = {**readable(facts), "n_labelled": len(state.rows), "seconds/total": seconds()}
         done = self.halted(state.history.with_round(now)) is not None
-        left = self.budget - (len(state.rows) - len(instance.init))
+        left = self.budget - (len(state.rows) - n_init)
         unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
         candidates = Candidates(
             pool, unlabelled, labelled, self._progress(left), self.seed, self.model
@@ -238,7 +266,7 @@ class Experiment:
         selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
         if not done:
             b = min(self.batch_size, left)
-            selection, scores, vacuous = self._select(state, candidates, b, oracle)
+            selection, scores, vacuous = self._select(state, candidates, b)
         scored = time.perf_counter()
         audited = self._audit(state, candidates, None if vacuous else scores)
         finished = time.perf_counter()
@@ -249,7 +277,8 @@ class Experiment:
         if audited and "untrusted" not in warned and self.auditor and self.auditor.warn(audited):
             warned |= {"untrusted"}
         tau = goals[self.goal]
-        if "overstated" not in warned and broken(state.predicted, tau - state.tau, state.tau):
+        promised = self.trusts and "overstated" not in warned
+        if promised and broken(state.predicted, tau - state.tau, state.tau):
             warn(state.predicted, tau - state.tau)
             warned |= {"overstated"}
 
@@ -265,8 +294,10 @@ class Experiment:
             "seconds/score": scored - fitted,
             "seconds/audit": finished - scored,
         }
+        answers = self.answers(queried)
         following = State(
             rows=np.concatenate([state.rows, queried]),
+            labels=np.concatenate([state.labels, answers.labels]),
             rng=state.rng,
             history=state.history.with_round({**readable(metrics), **now}),
             index=state.index + 1,
@@ -275,20 +306,22 @@ class Experiment:
             tau=tau,
             done=done,
             warned=warned,
+            cost=state.cost + float(answers.cost.sum()),
         )
         nothing = np.full(len(queried), np.nan)
         round = Round(
             index=state.index,
-            n_labelled=len(labelled),
+            n_labelled=len(state.rows),
             metrics=metrics,
             pool_ids=ids,
             utility=utility,
             queried=queried,
-            labels=oracle.reveal(queried),
+            labels=answers.labels,
             queried_utility=nothing if utility is None else utility[selection.rows],
             theta=parameters(model, self.model),
             last=done,
             checkpoint=following.checkpoint(),
+            answers=None if self.trusts else answers,
         )
         return round, following
 
@@ -354,12 +387,15 @@ class Experiment:
         return measured(self.metrics, model, instance.subset(instance.test), instance.classes)
 
     @in_words("the fit to the samples of a round")
-    def measured_on(self, rows: Rows) -> dict[str, float]:
-        """Metrics and goals of the model fit anew to these rows, init first, by a round's names."""
-        instance, n_init = self.instance, len(self.instance.init)
-        model = self._fit(instance.labelled(rows[:n_init]), None)
+    def measured_on(self, rows: Rows, labels: Labels) -> dict[str, float]:
+        """Metrics and goals of the model fit anew to these rows, init first, by a round's names.
+
+        ``labels`` (n,) are what they are learned as.
+        """
+        n_init = len(self.instance.init)
+        model = self._fit(learned(self.instance, rows[:n_init], labels[:n_init]), None)
         if len(rows) > n_init:
-            model = self._fit(instance.labelled(rows), model)
+            model = self._fit(learned(self.instance, rows, labels), model)
         pool = self._pool(model)
         goals = {name: goal_value(g, pool, self.dev) for name, g in self.monitors.items()}
         return {
@@ -368,14 +404,14 @@ class Experiment:
         }
 
     def _select(
-        self, state: State, candidates: Candidates, b: int, oracle: Oracle
+        self, state: State, candidates: Candidates, b: int
     ) -> tuple[Selection, Scores | None, bool]:
         """What the strategy selects, and by which scores; whether they were vacuous.
 
         Then the selection is openly at random.
         """
         ids = self.instance.pool[candidates.rows]
-        y_true = oracle.reveal(ids) if self.strategy.needs_ground_truth else None
+        y_true = self.instance.y[ids] if self.strategy.needs_ground_truth else None
         utility = self.utility if self.strategy.uses_goal else None
         query = Query(candidates, b, state.rng, y_true, utility, self.rule, self.instance.classes)
         selection, vacuous = selected(self.strategy, query, utility)
@@ -389,7 +425,7 @@ class Experiment:
         self, state: State, candidates: Candidates, scores: Scores | None
     ) -> dict[str, float]:
         """The round's audit, if one is due; what it finds never changes a selection."""
-        auditor, n = self.auditor, len(state.rows)
+        auditor, n = self.auditor, len(candidates.labelled)
         if auditor is None or scores is None or len(scores.looked_at) < 5:
             return {}
         if not auditor.due(state.index, n, self.instance.n_classes):

@@ -19,11 +19,15 @@ STOP_SET = 2_000
 READABLE = ("n_labelled", "goal/", "change/", "dev/", "stop/", "utility/", "trust/", "audit/",
             "seconds/")  # fmt: skip
 """How names begin that rules may go by: nothing measured on test data, nothing by others."""
+COST = "cost"
+"""What answers took so far, which rules may go by, too."""
 
 
 def readable(metrics: Mapping[str, T]) -> dict[str, T]:
     """Of a round's metrics, or of columns of them, what stopping rules may go by."""
-    return {name: value for name, value in metrics.items() if name.startswith(READABLE)}
+    return {
+        name: value for name, value in metrics.items() if name.startswith(READABLE) or name == COST
+    }
 
 
 def stop_set(instance: Instance, seed: int) -> Features:

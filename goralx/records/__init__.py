@@ -16,7 +16,15 @@ from .provenance import (
     mixed,
     versions,
 )
-from .reading import in_use, read_info, read_queries, read_rounds, read_summary
+from .reading import (
+    in_use,
+    read_answers,
+    read_info,
+    read_labels,
+    read_queries,
+    read_rounds,
+    read_summary,
+)
 from .record import Record
 from .storage import (
     number,
@@ -45,8 +53,10 @@ __all__ = [
     "inspect",
     "mixed",
     "number",
+    "read_answers",
     "read_csv",
     "read_info",
+    "read_labels",
     "read_npz",
     "read_queries",
     "read_rounds",

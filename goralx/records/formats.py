@@ -2,6 +2,7 @@
 
 1  what was written before files had a number
 2  files are sealed (``seals.jsonl``); a summary says what determined its result, part by part
+3  a checkpoint has the labels that are learned, which an oracle gave; a summary what they cost
 
 A newer file is refused, an older one is taken up step by step as it is read; `goralx resume` leaves
 the files of the record that it goes on with in the newest format.
@@ -15,7 +16,7 @@ from typing import Any
 
 from goralx.errors import BadInput
 
-FORMAT = 2
+FORMAT = 3
 
 
 def checked(path: Path, found: Any) -> int:
@@ -56,5 +57,12 @@ def _from_1(name: str, content: dict[str, Any]) -> dict[str, Any]:
     return now
 
 
-STEPS: dict[int, Callable[[str, dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+def _from_2(name: str, content: dict[str, Any]) -> dict[str, Any]:
+    """Every label was true, and cost one."""
+    if name != "summary.json" or "n_queries" not in content:
+        return content
+    return {**content, "cost": float(content["n_queries"]), "label_error": 0.0, "abstained": 0}
+
+
+STEPS: dict[int, Callable[[str, dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
 """From each format to the next."""

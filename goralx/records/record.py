@@ -11,6 +11,7 @@ pickled.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -23,8 +24,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from goralx.contracts import Checkpoint, Round
-from goralx.data import Instance
+from goralx.contracts import ABSTAINED, NOT_ASKED, Answers, Checkpoint, Round
+from goralx.data import Instance, Rows
 from goralx.errors import BadInput
 from goralx.escaping import for_csv
 
@@ -53,6 +54,8 @@ from .storage import (
 )
 
 QUERIES = ["round", "pool_id", "label", "utility"]
+ANSWERS = ["true_label", "cost", "answers"]
+"""Further columns of ``queries.csv``, where an oracle may say anything but the truth."""
 PARTS = ("init", "pool", "test", "dev")
 PARTIAL = "checkpoint.npz.part"
 LEFT_OVER = {".lock", ".hydra.part", f"{seals.NAME}.part"}
@@ -196,13 +199,32 @@ class Record:
         return seals.row_seals(cells)
 
     def _append_queries(self, round: Round) -> dict[str, Any]:
-        names = [for_csv(self.instance.classes[y]) for y in round.labels]
+        """A row a query; of an oracle that is not perfect also all that it said."""
+        names = [self._called(y) for y in round.labels.tolist()]
         queried = zip(round.queried.tolist(), names, round.queried_utility.tolist(), strict=True)
         rows = [[str(round.index), str(i), name, number(u)] for i, name, u in queried]
+        columns = QUERIES
+        if round.answers is not None:
+            columns = [*QUERIES, *ANSWERS]
+            said = self._said(round.queried, round.answers)
+            rows = [[*row, *more] for row, more in zip(rows, said, strict=True)]
         path = self.directory / "queries.csv"
-        append_csv(path, rows if path.exists() else [QUERIES, *rows])
+        append_csv(path, rows if path.exists() else [columns, *rows])
         self._disk.owes(path)
-        return {"n_queries": len(rows), "queries": seals.queries_seal(QUERIES, rows)}
+        return {"n_queries": len(rows), "queries": seals.queries_seal(columns, rows)}
+
+    def _called(self, label: int) -> str:
+        """A label as a cell, empty for none."""
+        return "" if label == ABSTAINED else for_csv(self.instance.classes[label])
+
+    def _said(self, queried: Rows, answers: Answers) -> Iterator[list[str]]:
+        """The true label, what it cost, and who said what, as JSON: null of who abstained."""
+        classes = self.instance.classes
+        table = zip(queried.tolist(), answers.cost.tolist(), answers.said.tolist(), strict=True)
+        for row, cost, said in table:
+            asked = zip(answers.annotators, said, strict=True)
+            by = {who: None if y == ABSTAINED else classes[y] for who, y in asked if y != NOT_ASKED}
+            yield [for_csv(classes[self.instance.y[row]]), number(cost), json.dumps(by)]
 
     def _write_utility(self, round: Round) -> str | None:
         """The file of a round's utilities, if they are kept; returns its hash."""
@@ -215,7 +237,7 @@ class Record:
     def checkpoint(self) -> Checkpoint | None:
         """As of the last round whose checkpoint is in its place, or None before the first."""
         there = [path for name in CHECKPOINTS if (path := self.directory / name).exists()]
-        return read_checkpoint(there[0]) if there else None
+        return read_checkpoint(there[0], self.instance) if there else None
 
     def check_begun(self) -> None:
         """Refuse a directory that holds no record of goralx's."""
@@ -238,8 +260,9 @@ class Record:
         paths = [*(self.directory / ".hydra").iterdir(), instance]
         sealed = {p.relative_to(self.directory).as_posix(): file_digest(p) for p in paths}
         path = self.directory / CHECKPOINTS[0]
-        checkpoint, n_queried = read_checkpoint(path) if path.exists() else None, 0
-        if checkpoint is not None:
+        checkpoint, n_queried = None, 0
+        if path.exists():
+            checkpoint = read_checkpoint(path, self.instance)
             n_queried = len(checkpoint.rows) - len(self.instance.init)
         with _writable(self.directory):
             header = seals.header(summary, sealed)
@@ -256,14 +279,19 @@ class Record:
         """
         name, checkpoint = checkpoint_to_go_on_from(found, restart), None
         if name is not None:
-            checkpoint = read_checkpoint(self.directory / name)
+            checkpoint = read_checkpoint(self.directory / name, self.instance)
             check_rows(self.directory / name, checkpoint, self.instance)
         with _writable(self.directory):
             lines = cut(found, name, done=checkpoint is not None and checkpoint.done)
-            self._chain.write(lines)
+            self._chain.write([self._of_now(lines[0]), *lines[1:]])
             drop_unsealed(self.directory, seals.rounds(lines))
         self._disk.settled = True
         return checkpoint
+
+    def _of_now(self, header: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The first line of the chain, for the files that are written again in this format."""
+        files = {**header["files"], "instance.npz": digest(self._instance_bytes())}
+        return {**header, "format": FORMAT, "files": files}
 
     def consolidate(self) -> None:
         """Gather the utilities of all rounds in one file, after the last one, and seal it."""

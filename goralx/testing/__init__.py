@@ -33,6 +33,7 @@ from goralx.contracts import (
     LabelOperator,
     Metric,
     Model,
+    Oracle,
     StoppingRule,
     Strategy,
     Tracker,
@@ -51,6 +52,7 @@ from .inherited import (
     LabelOperatorContract,
     MetricContract,
     ModelContract,
+    OracleContract,
     StoppingRuleContract,
     StrategyContract,
     TrackerContract,
@@ -123,6 +125,11 @@ def check_engine(engine: Engine | type[Engine], *, skip: Collection[str] = ()) -
     _run("engine", engine, skip)
 
 
+def check_oracle(oracle: Oracle | type[Oracle], *, skip: Collection[str] = ()) -> None:
+    """Run every check of an oracle; one of them starts another process."""
+    _run("oracle", oracle, skip)
+
+
 def _run(group: str, component: Any, skip: Collection[str]) -> None:
     names = [check.__name__ for check in CHECKS[group]]
     for name in skip:
@@ -159,6 +166,7 @@ __all__ = [
     "LabelOperatorContract",
     "MetricContract",
     "ModelContract",
+    "OracleContract",
     "StoppingRuleContract",
     "StrategyContract",
     "TrackerContract",
@@ -170,6 +178,7 @@ __all__ = [
     "check_label_operator",
     "check_metric",
     "check_model",
+    "check_oracle",
     "check_stopping_rule",
     "check_strategy",
     "check_tracker",

@@ -13,6 +13,7 @@ from . import (
     label_operators,
     metrics,
     models,
+    oracles,
     stopping,
     strategies,
     trackers,
@@ -32,6 +33,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "tracker": (*common.CHECKS, *trackers.CHECKS),
     "engine": (*common.CHECKS, *engines.CHECKS),
     "stop": (*common.CHECKS, *stopping.CHECKS),
+    "oracle": (*common.CHECKS, *oracles.CHECKS),
 }
 """Checks by configuration group; each takes a component and raises `AssertionError`."""
 

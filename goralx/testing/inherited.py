@@ -97,6 +97,10 @@ class StoppingRuleContract(Contract, group="stop"):
     """Every check of a stopping rule."""
 
 
+class OracleContract(Contract, group="oracle"):
+    """Every check of an oracle."""
+
+
 class TrackerContract(Contract, group="tracker"):
     """Every check of a tracker."""
 

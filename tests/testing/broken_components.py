@@ -973,6 +973,73 @@ STOPPING = {
 }
 
 
+@dataclass(frozen=True)
+class NoOracle:
+    """Answers, but extends nothing."""
+
+    def prepared(self, instance):
+        return self
+
+    def digest(self):
+        return ""
+
+    def answer(self, asked):
+        return goralx.Answers.of_one(asked.y)
+
+
+@dataclass(frozen=True)
+class OffByOne(goralx.Oracle):
+    """Counts classes from 1."""
+
+    def answer(self, asked):
+        return goralx.Answers.of_one(asked.y + 1)
+
+
+@dataclass(frozen=True)
+class Streaming(goralx.Oracle):
+    """Draws as it goes along, so that it matters who is asked with whom."""
+
+    def answer(self, asked):
+        wrong = np.random.default_rng(0).random(len(asked)) < 0.5
+        return goralx.Answers.of_one(np.where(wrong, (asked.y + 1) % 4, asked.y))
+
+
+@dataclass(frozen=True)
+class SmallSeeds(goralx.Oracle):
+    """Knows small seeds only."""
+
+    def answer(self, asked):
+        return goralx.Answers.of_one(asked.y, np.full(len(asked), 10.0 - asked.seed))
+
+
+@dataclass(frozen=True)
+class Relabels(goralx.Oracle):
+    """Writes its answer into the truth."""
+
+    def answer(self, asked):
+        asked.instance.y[asked.rows] = 0
+        return goralx.Answers.of_one(asked.y)
+
+
+@dataclass(frozen=True)
+class ByHash(goralx.Oracle):
+    """Goes by the hash of a text, which is another one in each process."""
+
+    def answer(self, asked):
+        odd = np.array([hash(f"row {row}") % 2 for row in asked.rows], dtype=np.int64)
+        return goralx.Answers.of_one(np.where(odd, goralx.ABSTAINED, asked.y))
+
+
+ORACLES = {
+    "check_is_oracle": NoOracle(),
+    "check_answers": OffByOne(),
+    "check_answers_are_of_the_row_alone": Streaming(),
+    "check_seed": SmallSeeds(),
+    "check_leaves_what_it_is_given": Relabels(),
+    "check_another_process": ByHash(),
+}
+
+
 BROKEN: dict[str, dict[str, Any]] = {
     "goal": COMMON | GOALS,
     "operator": COMMON | OPERATORS,
@@ -985,6 +1052,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "tracker": COMMON | TRACKERS,
     "engine": COMMON | ENGINES,
     "stop": COMMON | STOPPING,
+    "oracle": COMMON | ORACLES,
 }
 
 ALSO_BROKEN: list[tuple[str, str, Any]] = [

@@ -36,6 +36,14 @@ VARIANTS = {
         {"C": 0.01, "regime": "fixed_lambda"},
         {"C": 0.01, "regime": "fixed_lambda", "penalize_intercept": True},
     ],
+    ("oracle", "noisy"): [
+        {"rates": {"a": 0.9}},
+        {"confusion": ((0.5, 0.5, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0.1, 0.2, 0.3, 0.4))},
+        {"where": "boundary", "rate": 0.3},
+    ],
+    ("oracle", "abstaining"): [{"where": "boundary", "oracle": "noisy rate=0.5"}],
+    ("oracle", "costly"): [{"by": "class", "costs": {"a": 3.0}, "oracle": "abstaining"}],
+    ("oracle", "annotators"): [{"each": 1}, {"annotators": ("abstaining rate=1", "noisy")}],
     ("model", "sklearn"): [{"C": 0.01, "regime": "fixed_lambda"}],
 }
 """Options beside the defaults, for components whose formulae branch on them."""
@@ -60,6 +68,8 @@ def registered():
 def test_registered(group, name, options, check):
     if group == "dataset" and name in OF_THE_USER:
         pytest.skip(f"{name} reads a file or a site of the user's own")
+    if (group, name) == ("oracle", "file"):
+        pytest.skip("it reads a file of the user's own")
     if group == "dataset" and name in IN_GORALX_DATA and "GORALX_DATA" not in os.environ:
         pytest.skip(f"{name} needs GORALX_DATA")
     if group == "dataset" and name in IN_RIVER:
