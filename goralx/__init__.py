@@ -17,7 +17,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ABSTAINED",
-    "NOT_ASKED",
     "Answers",
     "Array",
     "Asked",

@@ -2,7 +2,6 @@
 
 from .contracts import (
     ABSTAINED,
-    NOT_ASKED,
     Answers,
     Asked,
     BatchRule,
@@ -90,7 +89,6 @@ from .scoring import (
 
 __all__ = [
     "ABSTAINED",
-    "NOT_ASKED",
     "Answers",
     "Array",
     "Asked",

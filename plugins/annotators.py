@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 
 import goralx
-from goralx import ABSTAINED, NOT_ASKED, Answers, Array, Asked, BadInput, Instance, Labels, Rows
+from goralx import ABSTAINED, Answers, Array, Asked, BadInput, Instance, Labels, Rows
+from goralx.contracts import NOT_ASKED
 from goralx.data import RowFile, given_path, read_rows
 from goralx.discovery import spelt
-from goralx.errors import unknown_name
 
 ANNOTATORS = ("noisy rate=0.1", "noisy rate=0.2", "noisy rate=0.3")
 
@@ -195,7 +195,10 @@ def _labels(given: list[Any], classes: tuple[str, ...], found: RowFile) -> Label
         if value is None or (name := _name(value)) == "":
             continue
         if name not in known:
-            raise unknown_name(f"{found.path}, line {i + 1}: class", name, classes)
+            raise goralx.UnknownName(
+                f"{found.path}, line {i + 1}: no class is called {name!r}; allowed: "
+                f"{', '.join(classes)}"
+            )
         labels[i] = known[name]
     return labels
 

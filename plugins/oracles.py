@@ -13,7 +13,6 @@ import goralx
 from goralx import ABSTAINED, Answers, Array, Asked, BadInput, Instance, Labels, Rows
 from goralx.data import RowFile, blocks, given_path, read_rows
 from goralx.discovery import spelt
-from goralx.errors import unknown_name
 
 REFERENCE = 20_000
 """Samples that a reference model is fit to, at most, spread over init and pool."""
@@ -321,7 +320,9 @@ def _check_where(where: str) -> None:
 def _check_classes(name: str, given: Mapping[str, float], classes: tuple[str, ...]) -> None:
     for called in given:
         if called not in classes:
-            raise unknown_name(f"oracle.{name}: class", called, classes)
+            raise goralx.UnknownName(
+                f"oracle.{name}.{called}: no class is called so; allowed: {', '.join(classes)}"
+            )
 
 
 @goralx.hookimpl

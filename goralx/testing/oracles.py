@@ -79,8 +79,12 @@ def check_seed(oracle: Oracle) -> None:
 def check_leaves_what_it_is_given(oracle: Oracle) -> None:
     """It writes to no array and no global generator."""
     given = instance()
-    with untouched(X=np.asarray(given.X), y=given.y, pool=given.pool), global_generators_unused():
-        answered(oracle.prepared(given), Asked(given, given.pool, 0))
+    arrays = {"X": np.asarray(given.X), "y": given.y, "pool": given.pool}
+    try:
+        with untouched(**arrays), global_generators_unused():
+            answered(oracle.prepared(given), Asked(given, given.pool, 0))
+    except PluginError as error:
+        raise AssertionError(str(error)) from error
 
 
 def check_another_process(oracle: Oracle) -> None:

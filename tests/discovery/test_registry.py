@@ -92,6 +92,7 @@ def test_our_own_are_all_there():
         "tracker": {"mlflow", "csv"},
         "engine": {"local", "dask"},
         "stop": {"budget", "wall_time", "any"},
+        "oracle": {"perfect", "noisy", "abstaining", "costly", "annotators", "file"},
         "dataset": {
             *("digits", "breast_cancer", "wine", "iris", "synth2", "letter", "rt_polarity"),
             *("csv", "npy", "npz", "openml"),
@@ -269,7 +270,9 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 ROUND = goralx.Round(
     *(0, 10, {"test/accuracy": 0.5}, np.arange(3), None, np.arange(1), np.zeros(1, np.int64)),
     *(np.zeros(1), np.zeros((2, 3)), True),
-    checkpoint=Checkpoint(0, np.arange(10), 10, {}, {}, 0.0, 0.0, True, frozenset()),
+    checkpoint=Checkpoint(
+        0, np.arange(10), np.zeros(10, np.int64), 10, {}, {}, 0.0, 0.0, True, frozenset()
+    ),
 )
 
 
