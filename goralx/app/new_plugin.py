@@ -42,6 +42,7 @@ KINDS = {
     "stop": Kind("stopping rule", "StoppingRuleContract", "rounds=0"),
     "oracle": Kind("oracle", "OracleContract", "rate=2.0"),
     "tracker": Kind("tracker", "TrackerContract", 'path="run.txt"'),
+    "engine": Kind("engine", "EngineContract", "workers=0"),
 }
 """By configuration group, which is also the flag."""
 
@@ -57,6 +58,7 @@ RUN = {
     "stop": "stop={name}",
     "oracle": "oracle={name}",
     "tracker": "tracker={name}",
+    "engine": "engine={name}",
 }
 """What a run with the component is asked for by."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from goralx import discovery, testing
-from goralx.app.new_plugin import KINDS, TEMPLATES, files
+from goralx.app.new_plugin import KINDS, TEMPLATES, commands, files
 from goralx.discovery import CHOICES, loading
 from tests.program import call
 
@@ -32,7 +33,7 @@ def found(*folders: Path) -> discovery.Registry:
 
 
 def test_every_kind_that_a_run_chooses_can_be_begun():
-    assert set(KINDS) == {*CHOICES, "metric"} - {"engine"}
+    assert set(KINDS) == {*CHOICES, "metric"}
     assert {path.stem for path in (TEMPLATES / "components").iterdir()} == {
         f"{k}.py" for k in KINDS
     }
@@ -117,24 +118,40 @@ def test_the_entry_point_is_of_the_module_that_is_there(here, capsys):
 
 
 @pytest.mark.slow
-def test_it_installs_lists_runs_and_passes(here, capsys):
-    call(capsys, "new-plugin", "my_own", "--strategy")
+@pytest.mark.parametrize("group", KINDS)
+def test_it_installs_lists_runs_and_passes(group, here, capsys):
+    """The author's hour: what is typed, in the order of what is printed and of the README."""
+    name = f"my_{group}"
+    call(capsys, "new-plugin", name, f"--{group}")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     offline = ["--no-deps", "--no-index", "--no-build-isolation", "--target", here / "site"]
-    subprocess.run([*pip, *offline, here / "my_own"], check=True)
+    subprocess.run([*pip, *offline, here / name], check=True)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GORALX_")}
     environment = {**inherited, "PYTHONPATH": str(here / "site")}
 
-    def run(*words: str, cwd: Path = here) -> str:
-        done = subprocess.run(
+    def typed(*words: str, cwd: Path = here) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", *words], cwd=cwd, env=environment, capture_output=True, text=True
         )
+
+    def run(*words: str, cwd: Path = here) -> str:
+        done = typed(*words, cwd=cwd)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    listed = json.loads(run("goralx", "plugins", "show", "my_own", "--json"))
-    assert [c["origin"] for c in listed["components"]] == ["goralx-my-own 0.1.0"]
-    short = ("dataset=iris", "n_queries=20", "tracker=csv", "progress=false", "report=false")
-    run("goralx", "strategy=my_own", "strategy.temperature=2", *short)
-    passed = run("pytest", "-q", "-p", "no:cacheprovider", cwd=here / "my_own")
-    assert f"{len(testing.checks('strategy')) + 1} passed" in passed
+    listed = json.loads(run("goralx", "plugins", "show", name, "--json"))
+    assert [c["origin"] for c in listed["components"]] == [f"goralx-my-{group} 0.1.0"]
+    words = commands(name, group).split()[1:-1]
+    quiet = ["n_queries=20", "progress=false", "report=false", "figures=false"]
+    quiet += [] if group == "tracker" else ["tracker=csv"]
+    run("goralx", *words, *quiet)
+    (readme,) = [
+        line for line in (here / name / "README.md").read_text().splitlines() if "=..." in line
+    ]
+    option = re.search(r"`([\w.]+)=\.\.\.`", readme).group(1)
+    wrong = KINDS[group].refused.partition("=")[2].strip('"')
+    refused = typed("goralx", *words, *quiet, f"{option}={wrong}")
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1, refused.stderr
+    assert option.rpartition(".")[2] in refused.stderr
+    passed = run("pytest", "-q", "-p", "no:cacheprovider", cwd=here / name)
+    assert f"{len(testing.checks(group)) + 1} passed" in passed
