@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from goralx.approximation import Study, StudyRun, draw
-from goralx.contracts import Metric, RunInfo, Tracker, asking, drawn, named
+from goralx.contracts import (
+    InitialSet,
+    Metric,
+    RunInfo,
+    Tracker,
+    asking,
+    begun,
+    drawn,
+    named,
+)
 from goralx.data import Instance, streams
 from goralx.discovery import CHOICES, METRICS, Registry, own_source, registry, sources
 from goralx.errors import BadInput, Incompatible, PluginError, unknown_name
@@ -55,7 +64,7 @@ def prepare(config: Mapping[str, Any], directory: Path, sweep: str | None = None
     monitors = {**monitors, name["goal"]: built["goal"]}
     on_dev = [f"goal {goal}" for goal, of in monitors.items() if of.reference == "dev"]
     on_dev += [f"stop={name['stop']}"] if "dev" in built["stop"].needs else []
-    instance = _instance(built["dataset"], name["dataset"], config, on_dev)
+    instance = _instance(built["dataset"], built["initial"], name["dataset"], config, on_dev)
     dev = instance.subset(instance.dev) if len(instance.dev) else None
     utility = auditor = exact = None
     if strategy.uses_goal:
@@ -212,9 +221,11 @@ def _metrics(found: Registry, config: Mapping[str, Any]) -> dict[str, Metric]:
 
 
 def _instance(
-    dataset: Any, name: str, config: Mapping[str, Any], on_dev: Sequence[str]
+    dataset: Any, initial: InitialSet, name: str, config: Mapping[str, Any], on_dev: Sequence[str]
 ) -> Instance:
-    """The instance, with a dev set if anything is measured ``on_dev`` or it is trained on."""
+    """The instance with its initial set, and with a dev set if anything is measured ``on_dev`` or
+    it is trained on.
+    """
     dev, seed = config["dev"], config["seed"]
     fraction, use = dev["fraction"], dev.get("use", "goal")
     if not 0 < fraction < 1:
@@ -229,6 +240,7 @@ def _instance(
     instance = _drawn(dataset, name, seed)
     if _precision(config) == "single":
         instance = instance.in_single()
+    instance = begun(initial, instance, streams(seed, "initial"))
     if use == "train":
         return instance.with_dev(fraction, streams(seed, "dev")).trained_on_dev()
     if not on_dev:

@@ -56,7 +56,8 @@ def _key(experiment: Experiment) -> str:
     }
     trained_on = np.sort(np.concatenate([instance.init, instance.pool]))
     arrays = {"X": instance.X, "y": instance.y, "on": trained_on, "test": np.sort(instance.test)}
-    return content([identity], arrays)
+    begun = {"init": instance.init}  # where the fit starts, and the penalty under fixed_lambda
+    return content([identity], arrays | begun)
 
 
 def _read(path: Path) -> dict[str, float] | None:

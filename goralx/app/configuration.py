@@ -77,6 +77,7 @@ class Settings:
     batch: Any = MISSING
     model: Any = MISSING
     dataset: Any = MISSING
+    initial: Any = MISSING
     tracker: Any = MISSING
     engine: Any = MISSING
     metrics: Any = MISSING

@@ -22,6 +22,8 @@ ASKED = ("goal", "operator", "utility", "batch")
 """Of those, what only a strategy that asks a goal depends on."""
 PERFECT = "perfect"
 """The oracle that there was before there was a choice: a run of it is called as it was then."""
+GIVEN = "given"
+"""The initial set that a data set brings, which every run had before there was a choice."""
 INDIFFERENT = "-"
 """The tag of what a run does not depend on."""
 
@@ -53,9 +55,11 @@ def run_name(config: Mapping[str, Any], found: Registry) -> str:
     """Of everything in it the run's course depends."""
     asked = [g for g in ("goal", "operator") if g in depends_on(config, found)]
     parts = [called(config, group, found) for group in ("dataset", "strategy", *asked)]
-    trained_on = ["dev_trained_on"] if _trains_on_dev(config) else []
-    answered = [called(config, "oracle", found)] if _may_err(config) else []
-    return "-".join([*parts, *answered, *trained_on, f"s{config['seed']}"])
+    initial = _initial(config)
+    parts += [] if initial is None else [f"initial_{initial}"]
+    parts += [called(config, "oracle", found)] if _may_err(config) else []
+    parts += ["dev_trained_on"] if _trains_on_dev(config) else []
+    return "-".join([*parts, f"s{config['seed']}"])
 
 
 def called(config: Mapping[str, Any], group: str, found: Registry) -> str:
@@ -79,6 +83,9 @@ def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
         f"goralx.{group}": INDIFFERENT if group in indifferent else called(config, group, found)
         for group in TAGGED
     }
+    initial = _initial(config)
+    if initial is not None:
+        chosen["goralx.initial"] = initial
     if _trains_on_dev(config):
         chosen["goralx.dev_use"] = "train"
     if _may_err(config):
@@ -87,7 +94,9 @@ def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
 
 
 def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
-    """What determines the result, besides the instance (whose dev set says what ``dev`` was)."""
+    """What determines the result, besides the instance, which says what its initial set and ``dev``
+    were.
+    """
     goal = config["goal"]["name"]
     asked = {group: config[group] for group in depends_on(config, found)}
     if asks_goal(config, found):
@@ -116,6 +125,15 @@ def _may_err(config: Mapping[str, Any]) -> bool:
 def _trains_on_dev(config: Mapping[str, Any]) -> bool:
     """Whether dev labels are spent on training; runs recorded before there was a choice did not."""
     return bool(config.get("dev", {}).get("use", "goal") == "train")
+
+
+def _initial(config: Mapping[str, Any]) -> str | None:
+    """The initial set by its name and size, None where it is the data set's own."""
+    node = config.get("initial", {"name": GIVEN})
+    if node["name"] == GIVEN:
+        return None
+    size = node.get("size")
+    return str(node["name"]) if size is None else f"{node['name']}_{size}"
 
 
 def _is_default(node: Mapping[str, Any], found: Registry) -> bool:

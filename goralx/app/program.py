@@ -136,7 +136,7 @@ def _name(*, _root_: Any) -> str:
 
     from .naming import run_name
 
-    asked = ("dataset", "strategy", "goal", "operator", "stop", "oracle", "dev")
+    asked = ("dataset", "initial", "strategy", "goal", "operator", "stop", "oracle", "dev")
     config: dict[str, Any] = {g: OmegaConf.to_container(_root_[g], resolve=True) for g in asked}
     try:
         return run_name({**config, "seed": _root_["seed"]}, registry())

@@ -22,6 +22,7 @@ THRESHOLD = "utility_threshold"
 def as_now(config: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded configuration in the names of now."""
     renamed, stop = _renamed(config, lambda first, now: {first: now}), config.get("stop", {})
+    renamed.setdefault("initial", {"name": "given"})
     if "min_gain" in stop and "name" not in stop:  # before there were rules
         rule = {"name": "budget"} if stop["min_gain"] is None else {"name": THRESHOLD, **stop}
         renamed["stop"] = rule

@@ -107,7 +107,7 @@ class Arms:
         """Runs of one seed that had the same instance: what a paired test may hold together."""
         other = {run.seed: run for run in self.of(dataset, b)}
         matched = [(run, other[run.seed]) for run in self.of(dataset, a) if run.seed in other]
-        return [(x, y) for x, y in matched if x.protocol.instance == y.protocol.instance]
+        return [(x, y) for x, y in matched if x.pairs_with(y)]
 
     def find(self, name: str) -> Arm:
         """The arm called so, by its label or, if that is one arm, its strategy."""
@@ -199,7 +199,7 @@ def _same_curve(a: RecordedRun, b: RecordedRun) -> bool:
 
 def _options(run: RecordedRun) -> dict[str, str]:
     """Options flat, a component by its name: ``goal`` is "ent", ``goal.weight`` "2.0"."""
-    return {"oracle": "perfect", **dict(_flat(run.config))}
+    return {"oracle": "perfect", **dict(_flat({**run.config, "initial": run.initial}))}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

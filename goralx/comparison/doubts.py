@@ -239,6 +239,8 @@ def unlike_conditions(arms: Arms) -> Iterator[Finding]:
                     "model": run.config.get("model"),
                 }
                 conditions["queries"] = int(run.n_labelled[-1]) - run.n_init
+                dev = int(run.summary.get("dev_labels_in_init") or 0)
+                conditions["initial labels"] = run.n_init - dev
                 for key, value in conditions.items():
                     by_option.setdefault(key, set()).add(_shown(value))
         for key, values in by_option.items():

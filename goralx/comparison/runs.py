@@ -25,6 +25,8 @@ AULC = "aulc"
 ON_TOP = "labels/dev_on_top"
 """The column that `read_run` adds: dev labels beside what is labelled."""
 
+GIVEN = {"name": "given"}
+
 STILL_GOING = "still going"
 
 
@@ -33,11 +35,13 @@ class Protocol:
     """What `goralx lint` asks of a run's rows; counts, and where in the pool it asked first.
 
     ``instance`` names what pairs runs: init, pool and test, a dev set back in the pool that it was
-    drawn from, and the data if the record tells; ``data`` is "" where it does not. ``dev_again``
-    (Q,) counts dev samples among the first queries: labels that are not paid for twice.
+    drawn from, and the data if the record tells; ``data`` is "" where it does not. ``samples``
+    leaves out who of init and pool is labelled at the start. ``dev_again`` (Q,) counts dev samples
+    among the first queries: labels that are not paid for twice.
     """
 
     instance: str
+    samples: str
     data: str
     n_dev: int
     n_test: int
@@ -88,6 +92,22 @@ class RecordedRun:
     @property
     def n_init(self) -> int:
         return int(self.n_labelled[0])
+
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        """Its initial set: that of the data set before there was a choice."""
+        node: Mapping[str, Any] = self.config.get("initial") or GIVEN
+        return node
+
+    def pairs_with(self, other: RecordedRun) -> bool:
+        """Whether both had the same data, test set and samples to begin and go on with.
+
+        Which of these were labelled at the start has to be the same, too, unless that is what they
+        were told to do differently.
+        """
+        if self.initial == other.initial:
+            return self.protocol.instance == other.protocol.instance
+        return self.protocol.samples == other.protocol.samples
 
     @property
     def dev_labels(self) -> int:
@@ -220,17 +240,19 @@ def _not_compared(run: RecordedRun) -> tuple[str, str] | None:
 def _protocol(directory: Path, summary: Mapping[str, Any]) -> Protocol:
     """Facts on the run's rows; the rows themselves are not kept, pools may be large."""
     if not (directory / "instance.npz").exists() and summary["status"] != "finished":
-        return Protocol("", "", 0, 0, {}, 0, (), np.zeros(0, dtype=np.int64))
+        return Protocol("", "", "", 0, 0, {}, 0, (), np.zeros(0, dtype=np.int64))
     if summary["tags"].get("goralx.job", "learn") != "learn":
-        return Protocol("", "", 0, 0, {}, 0, (), np.zeros(0, dtype=np.int64))
+        return Protocol("", "", "", 0, 0, {}, 0, (), np.zeros(0, dtype=np.int64))
     with np.load(directory / "instance.npz", allow_pickle=False) as stored:
         part: dict[str, Rows] = {name: stored[name] for name in ("init", "pool", "test", "dev")}
     data = str(summary["tags"].get("goralx.data", ""))
     digest = hashlib.sha256(data.encode())
     whole = np.union1d(part["pool"], part["dev"])
     init = np.setdiff1d(part["init"], part["dev"])  # a dev set may be trained on
-    for rows in (init, whole, np.sort(part["test"])):
-        digest.update(b"%d:" % len(rows) + rows.astype(np.int64).tobytes())
+    samples, test = digest.copy(), np.sort(part["test"])
+    for hashed, parts in (digest, (init, whole, test)), (samples, (np.union1d(init, whole), test)):
+        for rows in parts:
+            hashed.update(b"%d:" % len(rows) + rows.astype(np.int64).tobytes())
     pairs = (("init", "pool"), ("init", "test"), ("pool", "test"), ("dev", "test"))
     overlaps = {f"{a} and {b}": len(np.intersect1d(part[a], part[b])) for a, b in pairs}
     rounds, queried = (
@@ -241,5 +263,5 @@ def _protocol(directory: Path, summary: Mapping[str, Any]) -> Protocol:
     first = tuple(np.flatnonzero(np.isin(part["pool"], queried[rounds == 0])).tolist())
     twice = len(queried) - len(np.unique(queried)) + len(np.intersect1d(queried, part["init"]))
     n_dev, again = len(part["dev"]), np.cumsum(np.isin(queried, part["dev"]).astype(np.int64))
-    n_test = len(part["test"])
-    return Protocol(digest.hexdigest(), data, n_dev, n_test, overlaps, twice, first, again)
+    n_test, names = len(part["test"]), (digest.hexdigest(), samples.hexdigest(), data)
+    return Protocol(*names, n_dev, n_test, overlaps, twice, first, again)

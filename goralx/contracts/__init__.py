@@ -12,6 +12,7 @@ from .datasets import Dataset, drawn
 from .estimators import Direction, FirstOrderEstimator, Utilities, UtilityEstimator
 from .goals import DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
 from .hookspecs import hookimpl, plugin_manager
+from .initial_sets import Beginning, Given, InitialSet, begun
 from .metrics import Metric
 from .models import (
     CurvedModel,
@@ -38,6 +39,7 @@ __all__ = [
     "Answers",
     "Asked",
     "BatchRule",
+    "Beginning",
     "Budget",
     "Candidates",
     "Checkpoint",
@@ -49,9 +51,11 @@ __all__ = [
     "Engine",
     "FirstOrderEstimator",
     "FittedModel",
+    "Given",
     "Goal",
     "Halt",
     "History",
+    "InitialSet",
     "LabelOperator",
     "Local",
     "LogitGoal",
@@ -78,6 +82,7 @@ __all__ = [
     "UtilityEstimator",
     "answered",
     "asking",
+    "begun",
     "drawn",
     "has_logit_hessian",
     "hookimpl",

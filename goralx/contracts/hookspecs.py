@@ -15,6 +15,7 @@ import pluggy
 from .datasets import Dataset
 from .estimators import UtilityEstimator
 from .goals import Goal
+from .initial_sets import InitialSet
 from .metrics import Metric
 from .models import Model
 from .operators import LabelOperator
@@ -62,6 +63,11 @@ def register_models(register: Callable[[str, type[Model]], None]) -> None:
 @hookspec
 def register_datasets(register: Callable[[str, type[Dataset]], None]) -> None:
     """Data sets: where an instance comes from (`goralx.Dataset`)."""
+
+
+@hookspec
+def register_initial_sets(register: Callable[[str, type[InitialSet]], None]) -> None:
+    """Initial sets: who is labelled before the first query (`goralx.InitialSet`)."""
 
 
 @hookspec

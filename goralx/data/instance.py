@@ -133,6 +133,11 @@ class Instance:
         parts = {name: places[getattr(self, name)] for name in ("init", "pool", "test", "dev")}
         return replace(self, X=X, y=y, group=group, **parts)
 
+    def starting_from(self, init: Rows) -> Instance:
+        """A copy whose initial set is these rows of init and pool; the others are the pool."""
+        pool = np.setdiff1d(np.concatenate([self.init, self.pool]), init)
+        return replace(self, init=init, pool=pool)
+
     def in_single(self) -> Instance:
         """A copy with features in single precision; those that lie on disk stay as they are.
 

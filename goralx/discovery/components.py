@@ -20,6 +20,7 @@ HOOKS = {
     "batch": "register_batch_rules",
     "model": "register_models",
     "dataset": "register_datasets",
+    "initial": "register_initial_sets",
     "metric": "register_metrics",
     "tracker": "register_trackers",
     "engine": "register_engines",

@@ -30,6 +30,7 @@ from goralx.contracts import (
     Dataset,
     Engine,
     Goal,
+    InitialSet,
     LabelOperator,
     Metric,
     Model,
@@ -49,6 +50,7 @@ from .inherited import (
     DatasetContract,
     EngineContract,
     GoalContract,
+    InitialSetContract,
     LabelOperatorContract,
     MetricContract,
     ModelContract,
@@ -101,6 +103,13 @@ def check_model(model: Model | type[Model], *, skip: Collection[str] = ()) -> No
 def check_dataset(dataset: Dataset | type[Dataset], *, skip: Collection[str] = ()) -> None:
     """Run every check of a data set; it is loaded several times."""
     _run("dataset", dataset, skip)
+
+
+def check_initial_set(
+    initial: InitialSet | type[InitialSet], *, skip: Collection[str] = ()
+) -> None:
+    """Run every check of an initial set; one of them starts another process."""
+    _run("initial", initial, skip)
 
 
 def check_metric(metric: Metric | type[Metric], *, skip: Collection[str] = ()) -> None:
@@ -163,6 +172,7 @@ __all__ = [
     "DatasetContract",
     "EngineContract",
     "GoalContract",
+    "InitialSetContract",
     "LabelOperatorContract",
     "MetricContract",
     "ModelContract",
@@ -175,6 +185,7 @@ __all__ = [
     "check_dataset",
     "check_engine",
     "check_goal",
+    "check_initial_set",
     "check_label_operator",
     "check_metric",
     "check_model",

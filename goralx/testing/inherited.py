@@ -89,6 +89,10 @@ class DatasetContract(Contract, group="dataset"):
     """Every check of a data set."""
 
 
+class InitialSetContract(Contract, group="initial"):
+    """Every check of an initial set."""
+
+
 class MetricContract(Contract, group="metric"):
     """Every check of a metric."""
 

@@ -91,6 +91,7 @@ def test_our_own_are_all_there():
         },
         "tracker": {"mlflow", "csv"},
         "engine": {"local", "dask"},
+        "initial": {"given", "random", "stratified", "kmeans", "kcenter", "density", "one_class"},
         "stop": {"budget", "wall_time", "any"},
         "oracle": {"perfect", "noisy", "abstaining", "costly", "annotators", "file"},
         "dataset": {

@@ -1040,6 +1040,88 @@ ORACLES = {
 }
 
 
+# --- initial sets ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class First(goralx.InitialSet):
+    """The first ones: sound, and of little use."""
+
+    def choose(self, asked):
+        return np.arange(asked.size)
+
+
+@dataclass(frozen=True)
+class NoInitialSet:
+    """It does not extend the base."""
+
+    needs_labels: ClassVar[bool] = False
+
+    def choose(self, asked):
+        return np.arange(asked.size)
+
+
+@dataclass(frozen=True)
+class Peeping(goralx.InitialSet):
+    """It looks at labels without a word."""
+
+    def choose(self, asked):
+        return asked.y.argsort(kind="stable")[: asked.size]
+
+
+@dataclass(frozen=True)
+class OneOfEach(goralx.InitialSet):
+    """As many as there are classes, whatever was asked."""
+
+    def choose(self, asked):
+        return np.arange(len(asked.classes))
+
+
+@dataclass(frozen=True)
+class AnyDraw(goralx.InitialSet):
+    """A generator of its own."""
+
+    def choose(self, asked):
+        return np.random.default_rng().permutation(len(asked))[: asked.size]
+
+
+@dataclass(frozen=True)
+class HashedSet(goralx.InitialSet):
+    """In the order of hashes, which differs from process to process."""
+
+    def choose(self, asked):
+        order = sorted(range(len(asked)), key=lambda i: hash(f"sample {i}"))
+        return np.array(order[: asked.size])
+
+
+@dataclass(frozen=True)
+class Scales(goralx.InitialSet):
+    """It centres its argument in place."""
+
+    def choose(self, asked):
+        asked.X[:] = asked.X - asked.X.mean(axis=0)
+        return np.arange(asked.size)
+
+
+@dataclass(frozen=True)
+class DenseOnly(goralx.InitialSet):
+    """It stumbles over sparse features."""
+
+    def choose(self, asked):
+        return np.argsort(np.linalg.norm(asked.X[:], axis=1), kind="stable")[: asked.size]
+
+
+INITIAL_SETS = {
+    "check_is_initial_set": NoInitialSet(),
+    "check_labels_declared": Peeping(),
+    "check_places": OneOfEach(),
+    "check_same_generator_same_places": AnyDraw(),
+    "check_same_places_in_another_process": HashedSet(),
+    "check_inputs_untouched": Scales(),
+    "check_kinds_of_features": DenseOnly(),
+}
+
+
 BROKEN: dict[str, dict[str, Any]] = {
     "goal": COMMON | GOALS,
     "operator": COMMON | OPERATORS,
@@ -1047,6 +1129,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "batch": COMMON | BATCH_RULES,
     "model": COMMON | MODELS,
     "dataset": COMMON | DATASETS,
+    "initial": COMMON | INITIAL_SETS,
     "metric": COMMON | METRICS,
     "utility": COMMON | UTILITIES,
     "tracker": COMMON | TRACKERS,

@@ -29,6 +29,7 @@ VARIANTS = {
     ("batch", "kmeanspp"): [{"oversample": 1}],
     ("strategy", "uncertainty"): [{"measure": "entropy"}, {"measure": "least_confident"}],
     ("strategy", "qbc"): [{"measure": "vote_entropy"}],
+    ("initial", "stratified"): [{"balanced": True}],
     ("metric", "ece"): [{"bins": 1}],
     ("model", "softmax"): [
         {"C": 0.01},
@@ -150,6 +151,7 @@ def test_a_class_will_do_where_it_needs_no_arguments():
     goralx.testing.check_utility(registry().component("utility", "influence").cls)
     goralx.testing.check_model(registry().component("model", "softmax").cls)
     goralx.testing.check_dataset(SoundDataset)
+    goralx.testing.check_initial_set(registry().component("initial", "kcenter").cls)
     goralx.testing.check_metric(registry().component("metric", "macro_f1").cls)
     goralx.testing.check_tracker(SoundTracker)
     goralx.testing.check_engine(registry().component("engine", "local").cls)
