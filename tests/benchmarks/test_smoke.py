@@ -12,7 +12,7 @@ pytest.importorskip("sklearn")
 from tests.program import call
 
 from . import __main__ as benchmarks
-from . import precision, strategies
+from . import largest, precision, strategies
 
 
 @pytest.mark.parametrize("item", [1, 2, 3, 4, 6, 7, 8])
@@ -31,6 +31,13 @@ def test_single_precision_chooses_the_same_samples(capsys):
     precision.main(["--smoke"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 30 and all(line.endswith("5 of 5") for line in lines)
+
+
+def test_the_largest_pools_are_found(capsys):
+    largest.main(["--seconds", "0.05"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(largest.SIZES)
+    assert all(" in " in line for line in lines[1:])  # influence takes less of the smallest
 
 
 @pytest.mark.slow
