@@ -46,7 +46,7 @@ def _key(experiment: Experiment) -> str:
     instance, made_of = experiment.instance, (experiment.model, *experiment.metrics.values())
     code = {type(part): _code(type(part)) for part in made_of}
     installed = versions()
-    identity = {
+    identity: dict[str, Any] = {
         "model": [repr(experiment.model), code[type(experiment.model)]],
         "metrics": {name: [repr(m), code[type(m)]] for name, m in experiment.metrics.items()},
         "core": _core(),
@@ -56,8 +56,9 @@ def _key(experiment: Experiment) -> str:
     }
     trained_on = np.sort(np.concatenate([instance.init, instance.pool]))
     arrays = {"X": instance.X, "y": instance.y, "on": trained_on, "test": np.sort(instance.test)}
-    begun = {"init": instance.init}  # where the fit starts, and the penalty under fixed_lambda
-    return content([identity], arrays | begun)
+    if experiment.model.regime == "fixed_lambda":  # the penalty of the first fit stays
+        identity["first"] = len(instance.init)
+    return content([identity], arrays)
 
 
 def _read(path: Path) -> dict[str, float] | None:

@@ -143,7 +143,7 @@ def _round(directory: Path, experiment: Experiment, round: int) -> Iterator[str]
     rows = np.concatenate([instance.init, ids[before]])
     told = read_labels(directory, instance.classes)[before]
     labels = np.concatenate([instance.y[instance.init], told])
-    anew = {"n_labelled": float(len(rows)), **experiment.measured_on(rows, labels)}
+    anew = {"n_labelled": float(len(rows)), **experiment.bench.measured_on(rows, labels)}
     for name, value in anew.items():
         if name in columns and not _close(float(columns[name][round]), value):
             said = float(columns[name][round])

@@ -32,7 +32,6 @@ from goralx.contracts import (
     Model,
     Oracle,
     Perfect,
-    PredictionGoal,
     Query,
     Reference,
     Round,
@@ -42,24 +41,22 @@ from goralx.contracts import (
     Strategy,
     asking,
     keep_freed_memory,
-    named,
-    numbers,
     parameters,
 )
-from goralx.data import Array, Features, Instance, Labelled, Labels, Rows, streams
-from goralx.errors import BadInput, Incompatible, PluginError, in_words, reading
+from goralx.data import Array, Features, Instance, Labelled, Rows, streams
+from goralx.errors import BadInput, Incompatible, in_words, reading
 from goralx.scoring import (
     GoalOrientedUtility,
     VacuousUtility,
     check_engine,
     check_goal_reference,
     check_model,
-    goal_value,
     selected,
 )
 
 from .audit import METRICS, Auditor
-from .measures import check_defined, measured, usual_metrics, utility_metrics
+from .bench import Bench
+from .measures import check_defined, usual_metrics, utility_metrics
 from .oracle import answer_metrics, fitted_on, learned, reveal
 from .promises import broken, warn
 from .state import State
@@ -146,8 +143,15 @@ class Experiment:
         return isinstance(self.oracle, Perfect)
 
     @cached_property
+    def bench(self) -> Bench:
+        """What fits its model and measures it, whoever chose the samples."""
+        utility = self.utility if self.strategy.uses_goal else None
+        slope_of = None if utility is None else utility.slope_of
+        return Bench(self.instance, self.model, self.monitors, self.metrics, self.engine, slope_of)
+
+    @property
     def dev(self) -> Labelled | None:
-        return self.instance.subset(self.instance.dev) if len(self.instance.dev) else None
+        return self.bench.dev
 
     @property
     def metric(self) -> str:
@@ -238,14 +242,14 @@ class Experiment:
 
     def _round(self, state: State, seconds: Callable[[], float]) -> tuple[Round, State]:
         """Fit, measure, score, query, reveal: one row of the table in the package's design."""
-        instance, n_init = self.instance, len(self.instance.init)
+        instance, bench, n_init = self.instance, self.bench, len(self.instance.init)
         labelled = learned(instance, state.rows, state.labels)
         started = time.perf_counter()
-        model = self._fit(labelled, state.model)
+        model = bench.fit(labelled, state.model)
         fitted = time.perf_counter()
 
-        pool = self._pool(model)
-        goals = {name: goal_value(g, pool, self.dev) for name, g in self.monitors.items()}
+        pool = bench.pool(model)
+        goals = bench.goals(pool)
         tau = goals[self.goal]
         facts = {
             **{f"goal/{name}": value for name, value in goals.items()},
@@ -270,7 +274,7 @@ class Experiment:
         scored = time.perf_counter()
         audited = self._audit(state, candidates, None if vacuous else scores)
         finished = time.perf_counter()
-        tested = self._tested(model)
+        tested = bench.tested(model)
         if state.index == 0:
             check_defined(tested)
         warned = state.warned | {"vacuous"} if vacuous else state.warned
@@ -325,19 +329,6 @@ class Experiment:
         )
         return round, following
 
-    def _fit(self, labelled: Labelled, previous: FittedModel | None) -> FittedModel:
-        with asking(self.model, "model", "fit"):
-            model = self.model.fit(labelled, self.instance.n_classes, previous=previous)
-            theta, K = parameters(model, self.model), model.n_classes
-        if theta is not None:
-            numbers(theta, np.shape(theta), self.model, "model", "theta")
-        if self.instance.n_classes != K:
-            raise PluginError(
-                f"{named(self.model, 'model')}: fit gave a model of {K} classes; expected "
-                f"{self.instance.n_classes}"
-            )
-        return model
-
     def _progress(self, left: int) -> float:
         """From 0 at the first selection to 1 at the last, with ``left`` labels still to be had."""
         before_last = (self.n_rounds - 2) * self.batch_size
@@ -353,55 +344,18 @@ class Experiment:
             found["stop/agreement"] = stability(model, before, self._stop_set)
         return found
 
-    def _pool(self, model: FittedModel) -> Reference:
-        """The initial pool through this model, and what will be asked of it."""
-        goals = [goal for goal in self.monitors.values() if goal.reference == "pool"]
-        asked = tuple(goal for goal in goals if isinstance(goal, PredictionGoal))
-        utility = self.utility if self.strategy.uses_goal else None
-        slope_of = None if utility is None else utility.slope_of
-        return Reference(model, self.instance.pool_X, None, asked, slope_of, self.engine)
-
     @property
     def fits_pool(self) -> bool:
         """Whether the whole pool is fit in the end."""
         values = len(self.instance.pool) * self.instance.X.shape[1]
         return values <= CEILING if self.ceiling is None else self.ceiling
 
-    @in_words("the fit on the whole pool")
     def full_pool(self) -> dict[str, float] | None:
         """Each metric of the model fit on init and the whole pool: what there is to reach.
 
         None where it is not to be worked out (``ceiling``): that takes the pool into memory.
         """
-        if not self.fits_pool:
-            return None
-        instance = self.instance
-        start = self._fit(instance.labelled(instance.init), None)
-        rows = np.concatenate([instance.init, instance.pool])
-        model = self._fit(instance.labelled(rows), start)
-        return self._tested(model)
-
-    def _tested(self, model: FittedModel) -> dict[str, float]:
-        """Each metric on the test set."""
-        instance = self.instance
-        return measured(self.metrics, model, instance.subset(instance.test), instance.classes)
-
-    @in_words("the fit to the samples of a round")
-    def measured_on(self, rows: Rows, labels: Labels) -> dict[str, float]:
-        """Metrics and goals of the model fit anew to these rows, init first, by a round's names.
-
-        ``labels`` (n,) are what they are learned as.
-        """
-        n_init = len(self.instance.init)
-        model = self._fit(learned(self.instance, rows[:n_init], labels[:n_init]), None)
-        if len(rows) > n_init:
-            model = self._fit(learned(self.instance, rows, labels), model)
-        pool = self._pool(model)
-        goals = {name: goal_value(g, pool, self.dev) for name, g in self.monitors.items()}
-        return {
-            **{f"test/{name}": value for name, value in self._tested(model).items()},
-            **{f"goal/{name}": value for name, value in goals.items()},
-        }
+        return self.bench.full_pool() if self.fits_pool else None
 
     def _select(
         self, state: State, candidates: Candidates, b: int
