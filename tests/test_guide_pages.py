@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from goralx.app import commands, guide
+from goralx.discovery import HOOKS
 from tests.program import call, launch, runs
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,9 @@ def small(words: list[str]) -> list[str]:
     """A run or a sweep of one seed and few labels, of whatever else was asked."""
     fewer = [re.sub(r"^n_queries=\d+$", "n_queries=20", word) for word in words]
     fewer = [re.sub(r"^seed=range\(\d+\)$", "seed=range(1)", word) for word in fewer]
-    return [*fewer, *PLAIN, *(["report=false"] if "-m" in words else [])]
+    said = {word.partition("=")[0] for word in words}
+    plain = [word for word in PLAIN if word.partition("=")[0] not in said]
+    return [*fewer, *plain, *(["report=false"] if "-m" in words else [])]
 
 
 def typed(line: str, capsys) -> None:
@@ -49,7 +52,7 @@ def typed(line: str, capsys) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("topic", ["tutorial", "howto"])
+@pytest.mark.parametrize("topic", ["tutorial", "howto", "plugins"])
 def test_everything_that_is_to_be_typed_can_be(topic, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -70,6 +73,15 @@ def test_everything_that_is_to_be_typed_can_be(topic, tmp_path, monkeypatch, cap
             exec(compile(text, topic, "exec"), {})
     assert runs(tmp_path)
     assert bool(reported) == ("\ngoralx report\n" in guide.pages()[topic])
+
+
+def test_every_kind_of_plugin_has_an_example_a_command_and_its_checks():
+    text = guide.pages()["plugins"]
+    assert set(re.findall(r"^def (register_\w+)", text, re.MULTILINE)) == set(HOOKS.values())
+    registered = re.findall(r"^    register\(\"(\w+)\"", text, re.MULTILINE)
+    for name in registered:
+        assert re.search(rf"^GORALX_PLUGINS=.*\b{name}\b", text, re.MULTILINE), name
+    assert len(re.findall(r"^testing\.check_", text, re.MULTILINE)) == len(registered)
 
 
 @pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=lambda page: page.name)
