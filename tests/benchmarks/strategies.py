@@ -133,17 +133,17 @@ def markdown(saved: dict[str, Any]) -> str:
     """A line an arm, best first: mean AULC, its difference to margin's by seed, seconds."""
     names = registry().names("strategy")
     truth = {n for n in names if registry().component("strategy", n).cls.needs_ground_truth}
-    base = saved["arms"][BASELINE]["seeds"]
+    base = saved["arms"].get(BASELINE, {"seeds": {}})["seeds"]
     ranked, apart, given_up = [], [], []
     for arm, found in saved["arms"].items():
         whose = "scikit-activeml" if arm.startswith("skactiveml_") else "goralx"
         if found["given_up"] is not None:
-            given_up.append(f"| `{arm}` | {whose} | | {found['given_up']} a run | |")
+            given_up.append(f"| `{arm}` | {whose} | | | {found['given_up']} |")
             continue
-        seeds = [s for s in found["seeds"] if s in base]
-        area = float(np.mean([found["seeds"][s]["aulc"] for s in seeds]))
-        gain = mean_interval([found["seeds"][s]["aulc"] - base[s]["aulc"] for s in seeds])
-        seconds = float(np.median([found["seeds"][s]["seconds"] for s in seeds]))
+        runs = found["seeds"]
+        area = float(np.mean([run["aulc"] for run in runs.values()]))
+        seconds = float(np.median([run["seconds"] for run in runs.values()]))
+        gain = mean_interval([runs[s]["aulc"] - base[s]["aulc"] for s in runs if s in base])
         over = "" if arm == BASELINE else f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})"
         line = f"| `{arm}` | {whose} | {area:.3f} | {over} | {seconds:.2g} |"
         (apart if arm in truth else ranked).append((area, line))

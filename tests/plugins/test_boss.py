@@ -92,6 +92,12 @@ def test_a_ceiling_is_no_lower_than_its_parts():
     assert boss >= max(aulc(build("strategy", name)) for name in members) - 0.01
 
 
+def test_everybody_left_can_be_asked_and_no_more():
+    for b in (14, 20):
+        rows = build("strategy", "boss").select(told(b, N=14)).rows
+        assert sorted(rows.tolist()) == list(range(14))
+
+
 @pytest.mark.parametrize("options", [{"sparse": True}, {"dtype": np.float32}])
 def test_sparse_and_single_precision_features_choose_the_same(options):
     strategy = build("strategy", "boss", measure="log_loss", proposals=1)

@@ -253,6 +253,18 @@ def test_sparse_and_single_precision_features_have_the_same_epig():
         np.testing.assert_allclose(found.utility, plain.utility, rtol=1e-4)
 
 
+def test_everybody_left_can_be_asked_and_those_alike_at_random():
+    for b in (14, 20):
+        rows = build("strategy", "epig").select(asked(b)).rows
+        assert sorted(rows.tolist()) == list(range(14))
+    alike = np.repeat(asked().candidates.pool.X[:1], 28, axis=0)
+    firsts = {
+        int(build("strategy", "epig", draws=20).select(asked(1, X_pool=alike, rng_seed=s)).rows[0])
+        for s in range(8)
+    }
+    assert len(firsts) > 2
+
+
 @pytest.mark.parametrize("name", ["density", "epig"])
 def test_the_order_of_candidates_does_not_matter(name):
     query = asked(6, N=40)
