@@ -148,7 +148,7 @@ def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None 
         n_windows=options["n_windows"],
         seed=seed,
     )
-    chosen = {group: str(nodes[group]["name"]) for group in ("utility", "dataset")}
+    chosen = {group: naming.called(config, group, found) for group in ("utility", "dataset")}
     chosen = {**chosen, "goal": ",".join(goals), "operator": ",".join(study.operators)}
     identity = {
         "job": "approximation",

@@ -5,6 +5,7 @@ Each takes the words behind it and returns the exit status; what it refuses it r
 
 from __future__ import annotations
 
+import json
 from contextlib import chdir, nullcontext
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def _plugins(words: list[str]) -> int:
     """``goralx plugins [show NAME] [--json]``."""
     from goralx import discovery
 
-    from .configuration import experiments, first_comment
+    from .configuration import as_data, experiments, first_comment
 
     parser = Parser(prog="goralx plugins", description="What there is, and what each can do.")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -82,9 +83,13 @@ def _plugins(words: list[str]) -> int:
     named = {key: path for n, path in presets.items() for key in (f"experiment={n}", n)}
     preset = named.get(name or "")
     if preset is not None and not any(name == c.name for c in found.components.values()):
+        if asked.json:
+            escaping.say(json.dumps({"presets": [as_data(preset)]}, indent=2))
+            return FINISHED
         escaping.say(f"experiment={preset.stem}\n\n{preset.read_text(encoding='utf-8').rstrip()}")
     elif asked.json:
-        escaping.say(discovery.as_json(found, name))
+        every = [] if name else [as_data(path) for path in presets.values()]
+        escaping.say(discovery.as_json(found, name, every))
     elif name:
         escaping.say(discovery.show(found, name))
     else:

@@ -242,6 +242,17 @@ def experiments() -> dict[str, Path]:
     return {path.stem: path for path in sorted((config_folder() / "experiment").glob("*.yaml"))}
 
 
+def as_data(path: Path) -> dict[str, Any]:
+    """A preset for programs: its name, what it says of itself, and what it sets."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    said = [line[2:] for line in lines if line.startswith("# ") and not line.startswith("# @")]
+    return {
+        "name": path.stem,
+        "doc": "\n".join(said),
+        "config": OmegaConf.to_container(OmegaConf.load(path), resolve=False),
+    }
+
+
 def first_comment(path: Path) -> str:
     """What a preset says of itself: the first of its comments."""
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -278,17 +278,21 @@ def _labels(keys: Iterable[tuple[tuple[str, str], ...]]) -> dict[Any, str]:
 
 
 def _dataset_names(runs: Sequence[RecordedRun]) -> dict[Any, str]:
-    """A data set by its name, and by its options too where runs differ in them."""
+    """A data set as its runs are called after it, and by its options too where they differ."""
     nodes = {
         run.directory: dict(_flat({"dataset": run.config.get("dataset") or {}})) for run in runs
     }
     for run in runs:
-        nodes[run.directory].setdefault("dataset", run.tags.get("goralx.dataset", "data"))
+        nodes[run.directory].setdefault("dataset", "data")
+    called = {
+        run.directory: run.tags.get("goralx.dataset", nodes[run.directory]["dataset"])
+        for run in runs
+    }
     names = {}
     for run in runs:
-        node = nodes[run.directory]
-        others = [n for n in nodes.values() if n["dataset"] == node["dataset"]]
+        node, name = nodes[run.directory], called[run.directory]
+        others = [nodes[directory] for directory in nodes if called[directory] == name]
         differing = [k for k in node if len({o.get(k) for o in others}) > 1]
         words = [f"{k.removeprefix('dataset.')}={node[k]}" for k in differing]
-        names[run.directory] = " ".join([node["dataset"], *words])
+        names[run.directory] = " ".join([name, *words])
     return names

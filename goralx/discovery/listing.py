@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,10 @@ def show(found: Registry, name: str) -> str:
     return "\n\n".join([*map(_page, components), *map(_failure, broken)])
 
 
-def as_json(found: Registry, name: str | None = None) -> str:
-    """The same for programs: ``{"components": [...], "broken": [...]}``."""
+def as_json(
+    found: Registry, name: str | None = None, presets: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    """The same for programs: ``{"components": [...], "broken": [...], "presets": [...]}``."""
     components, broken = _named(found, name) if name else (in_order(found), list(found.broken))
     return json.dumps(
         {
@@ -49,6 +51,7 @@ def as_json(found: Registry, name: str | None = None) -> str:
                 for c in components
             ],
             "broken": [dataclasses.asdict(b) for b in broken],
+            **({"presets": list(presets)} if presets else {}),
         },
         indent=2,
         default=str,

@@ -30,6 +30,9 @@ HEAD, ROW, LINE, GAP = 0.95, 1.12, 0.27, 0.75
 MAX_ROWS = 12
 """Samples in the picture; the files and the table have all that were asked for."""
 
+MAX_LEVEL = 11
+"""Labels beyond which their names stand upright under the bars."""
+
 MAX_TICKS = 30
 """Labels beyond which their names would cover one another under the bars."""
 
@@ -115,7 +118,7 @@ def _sample(axes: Axes, explained: ExplainedRound, i: int) -> None:
     label = int(e.shown[i])
     name, (up, down) = str(e.classes[label]), e.moved(i, label)
     seen = predicted(explained, e.P[i])
-    seen = seen if len(seen) <= 22 else predicted(explained, e.P[i], 1)
+    seen = seen if len(caption(seen)) <= 22 else predicted(explained, e.P[i], 1)
     lines: list[tuple[float, str, dict[str, Any]]] = [
         (1.0, str(explained.pool_ids[i]), {"fontsize": 12, "fontweight": "bold"}),
         (0.74, f"is {_short(name, 18)}", {"fontsize": 10, "fontweight": "bold", "color": ORANGE}),
@@ -146,7 +149,11 @@ def _labels(axes: Axes, explained: ExplainedRound, i: int, *, last: bool) -> Non
     axes.locator_params(axis="y", nbins=3)
     axes.grid(True, axis="y", color=GRID, linewidth=0.8, zorder=0)
     if K <= MAX_TICKS:
-        axes.set_xticks(np.arange(K), [_short(str(c), max(2, 44 // K)) for c in e.classes])
+        upright = K > MAX_LEVEL
+        axes.set_xticks(
+            np.arange(K), [_short(str(c), 8 if upright else 44 // K) for c in e.classes],
+            rotation=90 if upright else 0,
+        )  # fmt: skip
     axes.tick_params(axis="x", length=0, labelbottom=last, labelsize=8, pad=9)
     axes.plot(
         answer, 0, marker=6, ms=6, color=ORANGE, transform=axes.get_xaxis_transform(),
@@ -269,5 +276,8 @@ def _bare(axes: Axes) -> None:
 
 
 def _short(text: str, size: int) -> str:
-    """A name from the data, cut to so many characters."""
-    return caption(short(text, max(2, size)))
+    """A name from the data, cut to so many characters, those that are spelt out counted as such."""
+    shown = [caption(c) for c in short(text, size)]
+    while sum(len(c.removeprefix("\\$")) or 1 for c in shown) > size:
+        shown = [*shown[:-2], "…"]
+    return "".join(shown)

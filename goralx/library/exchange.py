@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -91,9 +91,11 @@ def read(path: Path, classes: Sequence[Any]) -> list[Answer]:
         if kind == ".json":
             found = list(_answers(json.loads(text), path))
         elif kind == ".jsonl":
-            found = [_row(json.loads(line), path) for line in text.splitlines() if line.strip()]
+            found = [_row(json.loads(line), path) for line in text.split("\n") if line.strip()]
         else:
-            found = [_row(line, path) for line in csv.DictReader(StringIO(text, newline=""))]
+            lines = csv.DictReader(StringIO(text, newline=""))
+            found = [_row(line, path) for line in lines]
+            found = [replace(a, label=escaping.from_csv(a.label)) for a in found]
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from goralx.data import Array
 from .fonts import caption
 from .palette import Look
 from .publishing import SMALL, Label, Picture, direct_labels, panels, title
-from .style import MUTED
+from .style import MUTED, counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,7 @@ def _picture(
 def seeds(counts: Iterable[Array]) -> str:
     most = {int(n.max(initial=0)) for n in counts}
     low, high = min(most, default=0), max(most, default=0)
-    return f"{low} seeds" if low == high else f"{low} to {high} seeds"
+    return counted(low, "seed") if low == high else f"{low} to {high} seeds"
 
 
 def ceiling(axes: Axes, arms: Arms, dataset: str) -> None:

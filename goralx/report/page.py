@@ -11,6 +11,7 @@ from goralx.comparison import Arms, Finding, LeftOut
 from goralx.escaping import for_terminal
 
 from .publishing import Published
+from .style import counted
 from .tables import Table
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -62,10 +63,11 @@ def summary(arms: Arms) -> str:
     ranked, truth = len(arms.ranked), len(arms.arms) - len(arms.ranked)
     apart = f", and {truth} that use the truth, apart" if truth else ""
     seeds = {len(runs) for runs in arms.runs.values()}
-    counted = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
+    low, high = min(seeds), max(seeds)
+    each = counted(low, "seed") if low == high else f"{low} to {high} seeds"
     return (
-        f"{n} finished runs: {ranked} arm{'' if ranked == 1 else 's'}{apart}, on {datasets}, "
-        f"{counted} seeds each. The first metric is {arms.metrics[0]}."
+        f"{counted(n, 'finished run')}: {counted(ranked, 'arm')}{apart}, on {datasets}, "
+        f"{each} each. The first metric is {arms.metrics[0]}."
     )
 
 

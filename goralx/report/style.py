@@ -32,6 +32,11 @@ def short(text: object, most: int) -> str:
     return whole if len(whole) <= most else f"{whole[: most - 1]}…"
 
 
+def counted(n: int, what: str) -> str:
+    """One seed, two seeds."""
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def plain(axes: Axes) -> None:
     axes.grid(True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)

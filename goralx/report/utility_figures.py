@@ -77,13 +77,10 @@ def _changes(arms: Arms, dataset: str, chosen: list[Arm]) -> Draw:
                 values.append(mean)
             _stretch(axes, np.concatenate(values))
             _finish(axes, arm, f"change of {arm.goal}")
-        grid[0].text(
-            0.98, 0.95, "predicted", transform=grid[0].transAxes, ha="right", va="top",
-            fontsize=SMALL, color=ORANGE,
-        )  # fmt: skip
-        grid[0].text(
-            0.98, 0.83, "realised", transform=grid[0].transAxes, ha="right", va="top",
-            fontsize=SMALL, color=BLUE,
+        figure.legend(
+            [line for line in grid[0].lines if line.get_color() in (ORANGE, BLUE)],
+            ["predicted", "realised"], loc="outside lower center", ncols=2, fontsize=SMALL,
+            frameon=False, labelcolor=INK,
         )  # fmt: skip
         return figure
 

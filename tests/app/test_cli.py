@@ -338,6 +338,11 @@ def test_plugins_speak_json(capsys):
         {"name": "include_intercept", "type": "bool", "default": True, "required": False}
     ]
     assert one["doc"].startswith("tau_fir") and one["origin"] == "goralx"
+    names = {preset["name"] for preset in everything["presets"]}
+    assert {"recommended", "fig2", "baselines"} <= names
+    for name in ("recommended", "experiment=recommended"):
+        (preset,) = json.loads(call(capsys, "plugins", "show", name, "--json").out)["presets"]
+        assert preset["config"]["batch_size"] == 10 and "margin" in preset["doc"]
 
 
 GINI = '''

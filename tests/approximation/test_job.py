@@ -212,6 +212,18 @@ def test_a_finished_study_is_not_done_again(here, capsys, monkeypatch):
         assert (again.status, again.out, again.err) == (0, first.out, "")
 
 
+def test_a_study_is_named_after_its_file(here, capsys):
+    from sklearn.datasets import load_iris
+
+    load_iris(as_frame=True).frame.to_csv(here / "mine.csv", index=False)
+    words = ("dataset=csv", "dataset.path=mine.csv", "dataset.label=target")
+    done = call(capsys, *SMALL, "tracker=csv", "hydra.run.dir=run", *words)
+    assert done.status == 0, done.err
+    summary = json.loads((here / "run" / "summary.json").read_text())
+    assert summary["name"].startswith("mine.csv-approximation-influence-")
+    assert summary["tags"]["goralx.dataset"] == "mine.csv"
+
+
 def test_a_directory_of_something_else_is_refused(here, capsys):
     study(capsys)
     before = (here / "run" / "summary.json").read_text()
