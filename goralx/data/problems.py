@@ -139,7 +139,10 @@ class Problems:
         comma, thousands = as_word("dataset.decimal", ","), as_word("dataset.thousands", ",")
         said, way = {
             "comma": ("decimal commas", f"set {comma}"),
-            "thousands": ("commas in numbers", f"set {thousands}, or {comma} if they are decimal"),
+            "thousands": (
+                "commas in numbers",
+                f"set {thousands} where they part thousands, {comma} where they are decimal",
+            ),
             "unit": ("numbers that are written as text", "write them as plain numbers"),
         }[how]
         if how == "comma" and any("." in c.first_text()[1] for c in columns):

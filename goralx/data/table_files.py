@@ -6,6 +6,7 @@ a line that names the option that decides.
 
 from __future__ import annotations
 
+import re
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -147,6 +148,13 @@ def _said(error: BaseException) -> str:
             "its rows have more fields than its header; R's write.table leaves out the name of the "
             "row names: use write.csv(..., row.names=FALSE)"
         )
+    ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if ragged:
+        expected, line, saw = ragged.groups()
+        return (
+            f"line {line} has {saw} fields where the others have {expected}: put texts that hold a "
+            "delimiter in quotes, or mend the line"
+        )
     return first_line(error)
 
 
@@ -219,7 +227,9 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 
 
 def _other(names: Sequence[Any], sep: str) -> str:
-    """Which delimiter a first line that was not split at ``sep`` has."""
+    """What to do about a first line that was not split at ``sep``."""
+    if str(names[0]).startswith("#"):
+        return "its first line is a comment: take out what comes before the names of the columns"
     found = [option for s, option in SEPARATORS.items() if s != sep and s in str(names[0]).strip()]
     option = as_word("dataset.delimiter", found[0] if found else ";")
     eg = "" if found else "what separates its columns, e.g. "

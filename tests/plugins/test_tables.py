@@ -384,3 +384,17 @@ def test_short_texts_are_texts_where_nothing_else_is(csv, cache):
     path = csv(table.assign(y=np.arange(60) % 2))
     assert instance("text", path=path, encoder="terms").X.shape[1] == 7
     assert "name one by dataset.text=a" in refused("text", path=csv(frame()))
+
+
+def test_a_line_with_too_many_fields_is_named(tmp_path):
+    lines = ["a,b,kind", *(f"{i}.5,{i % 3},{'xy'[i % 2]}" for i in range(40))]
+    lines[10] += ",9"
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    line = refused("csv", path=str(tmp_path / "t.csv"))
+    assert "line 11 has 4 fields where the others have 3" in line and "in quotes" in line
+
+
+def test_a_comment_is_not_taken_for_columns(tmp_path):
+    (tmp_path / "t.csv").write_text("# made by hand\na,b,kind\n1,2,x\n2,1,y\n")
+    line = refused("csv", path=str(tmp_path / "t.csv"))
+    assert "first line is a comment" in line and "delimiter" not in line
