@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy import sparse
 
 import goralx
-from goralx import Array, BadInput, Features, Incompatible, Labelled
+from goralx import Array, BadInput, Features, Labelled, Labels
 from goralx.core import Floats, NotConverged, SoftmaxFit, softmax_regression
 
 CAPABILITIES = frozenset({"derivatives", "expansion", "logit_variance", "predictor"})
@@ -28,7 +28,8 @@ class SoftmaxRegression:
     (lambda = 1/(nC) of the init set, kept; Eqs 2 and 6 to the letter). ``tolerance`` is theta's
     relative error; where round-off leaves more, the fit's ``relative_error`` says how much.
     While a class has no label, intercepts are penalised whatever ``penalize_intercept`` says: that
-    of the class would run off to minus infinity.
+    of the class would run off to minus infinity. A refit that brings the last such class its first
+    label is judged without that penalty, as the next fit will be.
     """
 
     C: float = 1.0
@@ -46,27 +47,27 @@ class SoftmaxRegression:
     def fit(
         self, labelled: Labelled, n_classes: int, previous: SoftmaxFit | None = None
     ) -> SoftmaxFit:
-        return softmax_regression.fit(
+        held = not self.penalize_intercept and lacks_a_class(labelled, n_classes)
+        fit = softmax_regression.fit(
             labelled.X,
             labelled.y,
             n_classes,
             l2=penalty(self.C, self.regime, len(labelled), previous),
-            penalize_intercept=self._penalizes(labelled, n_classes),
+            penalize_intercept=self.penalize_intercept or held,
             previous=previous,
             tolerance=self.tolerance,
         )
+        return replace(fit, held=True) if held else fit
 
     def restore(
         self, labelled: Labelled, n_classes: int, arrays: Mapping[str, Array]
     ) -> SoftmaxFit:
-        penalized = self._penalizes(labelled, n_classes)
-        return softmax_regression.restore(
+        held = not self.penalize_intercept and lacks_a_class(labelled, n_classes)
+        penalized = self.penalize_intercept or held
+        fit = softmax_regression.restore(
             labelled.X, labelled.y, n_classes, arrays, penalize_intercept=penalized
         )
-
-    def _penalizes(self, labelled: Labelled, n_classes: int) -> bool:
-        """Eq. 6 to the letter has an optimum where a class has no label, and only that has."""
-        return self.penalize_intercept or bool(absent_classes(labelled.y, n_classes).any())
+        return replace(fit, held=True) if held else fit
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ class SklearnClassifier:
 
     Of `LogisticRegression`, the default, goralx knows the derivatives: it is the same model as
     "softmax", fit by lbfgs, a second opinion that is slower and less exact. It takes goralx's C
-    (scikit-learn is given 2C for two classes), its intercepts are never penalised, and its
-    ``tolerance`` is of the gradient, which says little where the penalty is weak; how far theta is
-    from the optimum is worked out afterwards, and is the fit's ``relative_error``. ``C``,
-    ``regime``, ``tolerance`` and ``max_iter`` are of it alone.
+    (scikit-learn is given 2C for two classes), its intercepts are penalised only while a class has
+    no label, and its ``tolerance`` is of the gradient, which says little where the penalty is weak;
+    how far theta is from the optimum is worked out afterwards, and is the fit's ``relative_error``.
+    ``C``, ``regime``, ``tolerance`` and ``max_iter`` are of it alone.
 
     Any other ``estimator``, "sklearn.ensemble.RandomForestClassifier" say, is asked for its
     predictions and no more: goal-oriented utilities then come of ``utility=retrain``. ``options``
@@ -131,37 +132,42 @@ class SklearnClassifier:
     ) -> SoftmaxFit | ClassifierFit:
         if not self._logistic:  # the same samples in the same order, and the same seed
             return self.fit(labelled, n_classes)
-        return softmax_regression.restore(
-            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=False
+        held = lacks_a_class(labelled, n_classes)
+        fit = softmax_regression.restore(
+            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=held
         )
+        return replace(fit, held=True) if held else fit
 
     def _logistic_fit(
         self, labelled: Labelled, n_classes: int, previous: SoftmaxFit | None
     ) -> SoftmaxFit:
         from sklearn.linear_model import LogisticRegression
 
-        if absent_classes(labelled.y, n_classes).any():
-            raise Incompatible(
-                "model=sklearn: a class has no label, and without a penalty its intercept has no "
-                "optimum; label one of each, or use model=softmax"
-            )
         l2 = penalty(self.C, self.regime, len(labelled), previous)
         C = 1.0 / (l2 * len(labelled))
+        held = lacks_a_class(labelled, n_classes)
         solver = LogisticRegression(
-            C=2.0 * C if n_classes == 2 else C, tol=self.tolerance, max_iter=self.max_iter
+            C=2.0 * C if n_classes == 2 else C,
+            tol=self.tolerance,
+            max_iter=self.max_iter,
+            fit_intercept=not held,
         )
-        solver.fit(labelled.X.astype(np.float64, copy=False), labelled.y)  # float32 stops early
+        X, y, weight = labelled.X.astype(np.float64, copy=False), labelled.y, None
+        if held:
+            X, y, weight = weightless(X, y, n_classes)
+        solver.fit(X, y, weight)  # in double precision: in single it stops early
         if solver.n_iter_.max() >= self.max_iter:  # of which scikit-learn only warns
             raise NotConverged(
                 f"scikit-learn's lbfgs: not converged after {self.max_iter} iterations; raise "
                 "model.max_iter, standardise the features or lower C"
             )
-        theta = np.column_stack([solver.coef_, solver.intercept_])
+        theta = solver.coef_ if held else np.column_stack([solver.coef_, solver.intercept_])
         if n_classes == 2:
             theta = np.concatenate([-0.5 * theta, 0.5 * theta])
-        return softmax_regression.at_optimum(
-            labelled.X, labelled.y, theta, l2=l2, penalize_intercept=False
+        fit = softmax_regression.at_optimum(
+            labelled.X, labelled.y, theta, l2=l2, penalize_intercept=held
         )
+        return replace(fit, held=True) if held else fit
 
     def _unfitted(self) -> Any:
         """The classifier with its options; `BadInput` for what is none, or cannot say how sure."""
@@ -197,9 +203,13 @@ class SklearnClassifier:
 
 @dataclass(frozen=True)
 class ClassifierFit:
-    """A fitted classifier, asked for its predictions; classes it has not seen have the floor."""
+    """A fitted classifier, asked for its predictions; classes it has not seen have the floor.
+
+    Where there is but one class, ``seen``, there is but one answer, and no classifier.
+    """
 
     classifier: Any = field(repr=False)
+    seen: Labels = field(repr=False)
     n_labelled: int
     n_classes: int
     floor: float
@@ -209,18 +219,22 @@ class ClassifierFit:
     @classmethod
     def of(cls, classifier: Any, labelled: Labelled, n_classes: int, floor: float) -> ClassifierFit:
         name, X = type(classifier).__name__, labelled.X[:]
-        try:
-            classifier.fit(X, labelled.y)
+        seen, numbers = np.unique(labelled.y, return_inverse=True)
+        if len(seen) == 1:
+            return cls(None, seen, len(labelled), n_classes, floor)
+        theirs = not type(classifier).__module__.startswith("sklearn.")
+        try:  # XGBoost takes no numbers with gaps; of scikit-learn's, options may name classes
+            classifier.fit(X, numbers if theirs else labelled.y)
         except (TypeError, ValueError) as error:
             said = " ".join(str(error).split())
             raise BadInput(
                 f"model.estimator: {name} cannot fit {len(labelled)} samples: {said}"
             ) from None
-        return cls(classifier, len(labelled), n_classes, floor)
+        return cls(classifier, seen, len(labelled), n_classes, floor)
 
     def log_proba(self, X: Features) -> Floats:
         P = np.zeros((X.shape[0], self.n_classes))
-        P[:, self.classifier.classes_] = self.classifier.predict_proba(X)
+        P[:, self.seen] = 1.0 if self.classifier is None else self.classifier.predict_proba(X)
         P = np.maximum(P, self.floor)
         log_P: Floats = np.log(P / P.sum(axis=1, keepdims=True)).astype(X.dtype, copy=False)
         return log_P
@@ -229,10 +243,22 @@ class ClassifierFit:
         return {}
 
 
-def absent_classes(y: NDArray[np.int64], n_classes: int) -> NDArray[np.bool_]:
-    """(K,): the classes that have no label."""
-    absent: NDArray[np.bool_] = np.bincount(y, minlength=n_classes) == 0
-    return absent
+def weightless(X: Any, y: Labels, n_classes: int) -> tuple[Any, Labels, Array]:
+    """Features (n + K, d + 1) with the constant 1, labels and weights: scikit-learn's classes are
+    those of its labels, so that a sample of each is there that weighs nothing.
+    """
+    K, weight = n_classes, np.concatenate([np.ones(len(y)), np.zeros(n_classes)])
+    y = np.concatenate([y, np.arange(K)])
+    if sparse.issparse(X):
+        none, ones = sparse.csr_array((K, X.shape[1])), np.ones((len(y), 1))
+        return sparse.hstack([sparse.vstack([X, none]), ones], format="csr"), y, weight
+    X = np.vstack([X, np.zeros((K, X.shape[1]))])
+    return np.column_stack([X, np.ones(len(y))]), y, weight
+
+
+def lacks_a_class(labelled: Labelled, n_classes: int) -> bool:
+    """Whether a class has no label: without a penalty its intercept has no optimum."""
+    return bool((np.bincount(labelled.y, minlength=n_classes) == 0).any())
 
 
 def penalty(C: float, regime: str, n: int, previous: SoftmaxFit | None) -> float:

@@ -46,6 +46,7 @@ from goralx.tracking import (
     tracked_lines,
 )
 
+from . import discoveries
 from .ceiling import full_pool
 
 Observe = Callable[[Round], Mapping[str, float]]
@@ -174,6 +175,8 @@ def closing_table(summary: Mapping[str, Any]) -> str:
         lines.insert(4, ("stopped", stopped["why"], censored))
     if summary.get("tags", {}).get("goralx.oracle"):
         lines.insert(4, _oracle(summary))
+    if classes := discoveries.closing_line(summary):
+        lines.insert(4, classes)
     if summary["uses_ground_truth"]:
         lines.insert(4, ("ground truth", "used", "an upper bound, not a practical strategy"))
     left, middle = (max(len(line[i]) for line in lines if line[2]) for i in (0, 1))
@@ -260,6 +263,8 @@ def _follow(
             tracked.start()
             for round, row in rows:
                 record.append(round, row)
+                for line in discoveries.lines(experiment, round):
+                    bar.tell(line)
                 tracked.log_round(dict(row))
                 bar.show(round.n_labelled - n_init, row[metric], row[goal])
                 if not round.last:
@@ -270,6 +275,7 @@ def _follow(
             _, queried = read_queries(record.directory)
             numbers = results(curve, queried, experiment, full_pool(experiment))
             numbers |= _ending(experiment, curve)
+            numbers |= discoveries.found(experiment, record.checkpoint())
             numbers["seconds"]["total"] = clock()
             summary = {"status": "finished", **numbers, "results": record.results(), **identity}
             finishing.enter_context(asked.held())  # from here on it is finished, whatever comes

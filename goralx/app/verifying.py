@@ -150,6 +150,10 @@ def _round(directory: Path, experiment: Experiment, round: int) -> Iterator[str]
             yield f"rounds.csv, round {round}: {name} is {said:.6g}, anew {value:.6g}"
 
 
+OF_THE_PROCESS = ("seconds", "peak_memory_mb")
+"""What is measured of the process that made a run, and says nothing of its results."""
+
+
 def _summary(directory: Path, experiment: Experiment, summary: Mapping[str, Any]) -> Iterator[str]:
     """The numbers of a finished run's ``summary.json``, from its tables."""
     if summary["status"] != "finished":
@@ -157,7 +161,7 @@ def _summary(directory: Path, experiment: Experiment, summary: Mapping[str, Any]
     _, queried = read_queries(directory)
     anew = results(read_rounds(directory), queried, experiment, summary["full_pool"])
     for name, value in anew.items():
-        if name != "seconds" and name in summary and not _same(summary[name], value):
+        if name not in OF_THE_PROCESS and name in summary and not _same(summary[name], value):
             yield f"summary.json: {name} is {summary[name]}, from the tables {value}"
 
 

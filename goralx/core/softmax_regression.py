@@ -10,9 +10,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array, issparse, vstack
 
 from ..errors import BadInput
 from .beyond import refits, retraining
@@ -48,6 +50,8 @@ class SoftmaxFit(Predictor):
     ``coordinates`` what it was minimised in. ``relative_error`` bounds the distance of theta from
     the optimum, over its length: that of what is penalised, Euclidean, and of all of it in the
     metric of the Hessian. ``gradient_norm`` is max |grad F|, after ``n_iter`` Newton steps.
+    ``held``: its intercepts are penalised only because a class has no label, and no longer once
+    each has one.
     """
 
     objective: Objective = field(repr=False)
@@ -55,6 +59,7 @@ class SoftmaxFit(Predictor):
     road: Road = field(repr=False)
     relative_error: float
     n_iter: int
+    held: bool = False
 
     @property
     def n_labelled(self) -> int:
@@ -157,6 +162,10 @@ class SoftmaxFit(Predictor):
         X_new (1, b, d) are the same samples in every problem. By one small system for each where
         there are more features than coefficients, else by `refits`; to a gradient of 1e-10.
         """
+        if self.held:
+            release = np.array([self._releases(labels) for labels in y_new])
+            if release.any():
+                return self._retrained_released(X_new, y_new, regime, release)
         objective, n, b = self.objective, self.n_labelled, y_new.shape[1]
         n_shares = b if regime == "fixed_lambda" else 0
         if (n + b) * (self.n_classes - 1) <= min(_SPAN, objective.X.shape[1]):
@@ -164,6 +173,34 @@ class SoftmaxFit(Predictor):
             return retraining.retrained(objective, phi, X_new, y_new, n_shares=n_shares)
         penalty = (n + n_shares) * objective.decay
         return refits.refitted(objective, self.expansion(regime, b), X_new, y_new, penalty=penalty)
+
+    def _releases(self, labels: NDArray[np.int64]) -> bool:
+        """Whether these labels are of all the classes that have none."""
+        return len(np.union1d(self.objective.y, labels)) == self.n_classes
+
+    def _retrained_released(
+        self,
+        X_new: NDArray[np.floating],
+        y_new: NDArray[np.int64],
+        regime: str,
+        release: NDArray[np.bool_],
+    ) -> Array:
+        """The same, where some problems (T,) are of another objective, and fits of their own."""
+        shared = len(X_new) == 1
+        phi, n, b = self.objective.phi(self.theta), self.n_labelled, y_new.shape[1]
+        change = np.empty((len(y_new), self.objective.size))
+        held = np.flatnonzero(~release)
+        if len(held):
+            samples = X_new if shared else X_new[held]
+            change[held] = self.retrained(samples, y_new[held], regime)
+        l2 = self.l2 * (n + b if regime == "fixed_lambda" else n) / (n + b)
+        X = self.objective.X[:, :-1]
+        for t in np.flatnonzero(release):
+            joined = _joined(X, X_new[0 if shared else t])
+            y = np.concatenate([self.objective.y, y_new[t]])
+            after = fit(joined, y, self.n_classes, l2=l2)
+            change[t] = after.objective.phi(after.theta) - phi
+        return change
 
     def inserted(self, x: NDArray[np.floating], label: int | None, regime: str) -> Fantasy:
         """The model as x (d,) under a label (or none) would leave it, without a refit."""
@@ -241,6 +278,11 @@ def fit(
     found = minimise(coordinates, phi, road, tolerance, max_iter)
     theta = coordinates.theta(found.point.phi)
     return SoftmaxFit(theta, objective, coordinates, found.road, found.relative_error, found.n_iter)
+
+
+def _joined(X: Any, more: NDArray[np.floating]) -> Any:
+    """The rows of X (n, d), dense or CSR, then more (b, d)."""
+    return vstack([X, csr_array(more)], format="csr") if issparse(X) else np.vstack([X, more])
 
 
 def check(objective: Objective) -> None:

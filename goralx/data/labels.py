@@ -17,25 +17,31 @@ MANY_FRACTIONS = 20
 
 
 def encode_labels(
-    labels: ArrayLike, where: str, *, marks: Collection[str] = MISSING
+    labels: ArrayLike,
+    where: str,
+    *,
+    marks: Collection[str] = MISSING,
+    classes: Sequence[str] | None = None,
 ) -> tuple[Labels, tuple[str, ...]]:
     """Labels of any kind as 0..K-1, and the K names as they are written, sorted (by value if all
-    are numbers).
+    are numbers), or ``classes`` in their order, not all of which need be among the labels.
 
     Raises `BadInput` for a missing label (``marks`` are the texts that stand for one), for one
     class, and for what looks like a regression target or an identifier: more different values than
     half the samples, or many fractions.
     """
+    if classes is not None:
+        return _among(plain_labels(labels, where, marks=set(marks) - set(classes)), classes, where)
     values = plain_labels(labels, where, marks=marks)
-    classes, y = np.unique(values, return_inverse=True)
-    K, total = len(classes), len(values)
+    names, y = np.unique(values, return_inverse=True)
+    K, total = len(names), len(values)
     if K < 2:
         raise BadInput(
-            f"{where}: only one class, {str(classes[0])!r}; classification needs at least two"
+            f"{where}: only one class, {str(names[0])!r}; classification needs at least two"
             if K
             else f"{where}: no labels"
         )
-    numbers = as_numbers(classes)
+    numbers = as_numbers(names)
     if total < 2 * K or (K > MANY_FRACTIONS and _has_fractions(numbers)):
         raise BadInput(
             f"{where}: {K} different labels in {total} samples look like a regression target or an "
@@ -44,8 +50,27 @@ def encode_labels(
         )
     if numbers is not None:
         order = np.argsort(numbers, kind="stable")
-        classes, y = classes[order], np.argsort(order, kind="stable")[y.ravel()]
-    return y.astype(np.int64).ravel(), tuple(str(c) for c in classes)
+        names, y = names[order], np.argsort(order, kind="stable")[y.ravel()]
+    return y.astype(np.int64).ravel(), tuple(str(c) for c in names)
+
+
+def _among(
+    values: NDArray[np.generic], classes: Sequence[str], where: str
+) -> tuple[Labels, tuple[str, ...]]:
+    """Labels as the numbers of the classes that are named; each has to be of one of them."""
+    names = tuple(str(name) for name in classes)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise BadInput(f"dataset.classes={','.join(names)}; name at least two, each of them once")
+    number = {name: k for k, name in enumerate(names)}
+    written = [str(value) for value in values.tolist()]
+    unknown = [name for name in dict.fromkeys(written) if name not in number]
+    if unknown:
+        shown = f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}"
+        raise BadInput(
+            f"{where}: labels that dataset.classes does not name: {shown} (first in row "
+            f"{written.index(unknown[0])}); the classes are {', '.join(names)}"
+        )
+    return np.array([number[name] for name in written], dtype=np.int64), names
 
 
 def plain_labels(

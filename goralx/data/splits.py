@@ -37,16 +37,26 @@ class Split:
     """The options that every data set of the user's own has: its sizes, its scale, its penalty.
 
     ``n_init`` null is two samples a class, ``n_test`` null a quarter of the rows; ``standardize``
-    scales features over pool and init, ``C`` is the regularisation recommended for it.
+    scales features over pool and init, ``C`` is the regularisation recommended for it. ``classes``
+    names all classes, in order, where some of them are in none of the labels.
     """
 
     n_init: int | None = None
     n_test: int | None = None
     standardize: bool = True
     C: float = 1.0
+    classes: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         check_split(self.n_init, self.n_test, self.C)
+
+    @property
+    def named_classes(self) -> list[str] | None:
+        """Its classes by name, or None where they are those of the labels."""
+        if self.classes is None:
+            return None
+        given = self.classes.split(",") if isinstance(self.classes, str) else self.classes
+        return [name for item in given if (name := str(item).strip())]
 
     def split(
         self,
@@ -71,6 +81,7 @@ class Split:
             impute=impute,
             marks=marks,
             source=source,
+            classes=self.named_classes,
         )
 
 
@@ -87,6 +98,7 @@ def make_instance(
     impute: bool = False,
     marks: Collection[str] = MISSING,
     source: str = "",
+    classes: Sequence[str] | None = None,
 ) -> Instance:
     """Draw an instance: a test set, then an init set balanced over classes, and the rest as pool.
 
@@ -96,21 +108,24 @@ def make_instance(
     its feature's mean, ``standardize`` scales features to mean 0, variance 1 (sparse ones are not
     centred): both over pool and init together, so that nothing is learnt from the test set. A
     feature that is constant there is only centred. ``marks`` are texts that are no class but stand
-    for a missing label. Raises `BadInput` where the rows do not suffice.
+    for a missing label. ``classes`` names all classes, in order, where some of them are in none of
+    the labels; init has then some of each class that is. Raises `BadInput` where the rows do not
+    suffice.
     """
     where = f"dataset '{name}'"
-    y, classes = encode_labels(labels, where, marks=marks)
+    y, names = encode_labels(labels, where, marks=marks, classes=classes)
     features = as_features(X, where)
     if len(features) != len(y):
         raise BadInput(f"{where}: {len(features)} rows of features but {len(y)} labels")
     check_finite(features, where, allow_nan=impute)
-    K, total = len(classes), len(y)
-    n_init = 2 * K if n_init is None else n_init
+    K, total = len(names), len(y)
+    there = np.unique(y)
+    n_init = 2 * len(there) if n_init is None else n_init
     n_test = max(1, round(total / 4)) if n_test is None else n_test
-    if n_init < K or n_test < 1:
+    if n_init < len(there) or n_test < 1:
         raise BadInput(
             f"{where}: n_init={n_init}, n_test={n_test}; needed: one init sample a class "
-            f"(n_init >= {K}) and n_test >= 1"
+            f"(n_init >= {len(there)}; initial=random takes fewer) and n_test >= 1"
         )
     if total < n_init + n_test + 1:
         raise BadInput(
@@ -119,7 +134,7 @@ def make_instance(
         )
     test = _draw_test(y, K, n_test, rng) if stratify else rng.permutation(total)[:n_test]
     rest = np.setdiff1d(np.arange(total), test)
-    init = _draw_init(y, rest, classes, n_init, rng, where)
+    init = _draw_init(y, rest, there, names, n_init, rng, where)
     pool = np.setdiff1d(rest, init)
     if impute:
         features = imputed(np.asarray(features), rest, where)
@@ -133,7 +148,7 @@ def make_instance(
                 stacklevel=2,
             )
     empty = np.empty(0, dtype=np.int64)
-    return Instance(name, features, y, classes, np.sort(init), pool, np.sort(test), empty, source)
+    return Instance(name, features, y, names, np.sort(init), pool, np.sort(test), empty, source)
 
 
 def _draw_test(y: Labels, K: int, n_test: int, rng: np.random.Generator) -> Rows:
@@ -148,21 +163,23 @@ def _draw_test(y: Labels, K: int, n_test: int, rng: np.random.Generator) -> Rows
 def _draw_init(
     y: Labels,
     rows: Rows,
+    there: Labels,
     classes: Sequence[str],
     n_init: int,
     rng: np.random.Generator,
     where: str,
 ) -> Rows:
-    K = len(classes)
+    """Of the classes that are ``there``, as many of each, the remainder at random."""
+    K = len(there)
     counts = np.full(K, n_init // K)
     counts[rng.permutation(K)[: n_init % K]] += 1
     chosen = []
-    for k in range(K):
+    for k, count in zip(there, counts, strict=True):
         members = rng.permutation(rows[y[rows] == k])
-        if len(members) < counts[k]:
+        if len(members) < count:
             raise BadInput(
                 f"{where}: class {classes[k]!r} has {len(members)} samples outside the test set, "
-                f"the init set needs {counts[k]} of it; lower n_init or leave the class out"
+                f"the init set needs {count} of it; lower n_init or leave the class out"
             )
-        chosen.append(members[: counts[k]])
+        chosen.append(members[:count])
     return np.concatenate(chosen)

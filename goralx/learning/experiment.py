@@ -153,6 +153,12 @@ class Experiment:
     def dev(self) -> Labelled | None:
         return self.bench.dev
 
+    @cached_property
+    def lacking(self) -> Rows:
+        """Classes that have no label at the start."""
+        known = np.unique(self.instance.y[self.instance.init])
+        return np.setdiff1d(np.arange(self.instance.n_classes), known)
+
     @property
     def metric(self) -> str:
         """The metric that the learning curve is of: the first."""
@@ -260,6 +266,8 @@ class Experiment:
         if not self.trusts:
             asked = state.labels[n_init:], instance.y[state.rows[n_init:]]
             facts |= answer_metrics(*asked, state.cost)
+        if len(self.lacking):
+            facts["n_classes_seen"] = float(len(np.unique(labelled.y)))
         now = {**readable(facts), "n_labelled": len(state.rows), "seconds/total": seconds()}
         done = self.halted(state.history.with_round(now)) is not None
         left = self.budget - (len(state.rows) - n_init)

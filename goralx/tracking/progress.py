@@ -26,6 +26,11 @@ class Progress:
         self.bar.set_postfix_str(shown, refresh=False)
         self.bar.update(n_queried - self.bar.n)
 
+    def tell(self, line: str) -> None:
+        """Say something above the bar that is to stay; nothing where no bar is shown."""
+        if not self.bar.disable:
+            say(line)
+
     def note(self, text: str) -> None:
         """Say what takes a while, in place of the figures."""
         self.bar.set_postfix_str(text)

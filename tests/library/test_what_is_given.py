@@ -159,7 +159,9 @@ def test_the_label_that_nobody_gave_has_a_utility(unseen):
 
 
 def test_its_utility_is_what_a_refit_gives(unseen):
-    """Against scikit-learn on the penalised problem: the constant is a feature like any other."""
+    """Against scikit-learn on the penalised problem, where the constant is a feature like any
+    other; and with the third label, on the plain one, for then each class has one.
+    """
     from sklearn.linear_model import LogisticRegression
 
     X, y, pool, more = unseen
@@ -167,6 +169,10 @@ def test_its_utility_is_what_a_refit_gives(unseen):
     y = np.searchsorted(["a", "b", "c"], y)
 
     def tau(X, y):
+        if len(set(y.tolist())) == 3:
+            whole = LogisticRegression(C=1.0, tol=1e-12, max_iter=100_000).fit(X, y)
+            log_P = whole.predict_log_proba(pool)
+            return (np.exp(log_P) * log_P).sum()
         X, P = np.column_stack([X, np.ones(len(X))]), np.column_stack([pool, np.ones(len(pool))])
         # a class without samples, for a solver that wants one of each: a weight of nothing
         X, y, w = np.vstack([X, X[:1]]), np.append(y, 2), np.append(np.ones(len(y)), 1e-12)
