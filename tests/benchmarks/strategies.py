@@ -138,19 +138,22 @@ def markdown(saved: dict[str, Any]) -> str:
     for arm, found in saved["arms"].items():
         whose = "scikit-activeml" if arm.startswith("skactiveml_") else "goralx"
         if found["given_up"] is not None:
-            given_up.append(f"| `{arm}` | {whose} | | | {found['given_up']} |")
+            given_up.append(f"| `{arm}` | {whose} | | | | {found['given_up']} |")
             continue
         runs = found["seeds"]
         area = float(np.mean([run["aulc"] for run in runs.values()]))
         seconds = float(np.median([run["seconds"] for run in runs.values()]))
         gain = mean_interval([runs[s]["aulc"] - base[s]["aulc"] for s in runs if s in base])
         over = "" if arm == BASELINE else f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})"
-        line = f"| `{arm}` | {whose} | {area:.3f} | {over} | {seconds:.2g} |"
+        line = f"| `{arm}` | {whose} | {len(runs)} | {area:.3f} | {over} | {seconds:.2g} |"
         (apart if arm in truth else ranked).append((area, line))
-    lines = ["| strategy | by | AULC | over margin | seconds |", "|---|---|---|---|---|"]
+    lines = [
+        "| strategy | by | seeds | AULC | over margin | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [line for _, line in sorted(ranked, reverse=True)] + given_up
     if apart:
-        lines.append("| *with the true labels, a ceiling:* | | | | |")
+        lines.append("| *with the true labels, a ceiling:* | | | | | |")
         lines += [line for _, line in sorted(apart, reverse=True)]
     return "\n".join(lines)
 

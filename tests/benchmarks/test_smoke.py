@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.program import call
 
 from . import __main__ as benchmarks
 from . import largest, precision, strategies
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("item", [1, 2, 3, 4, 6, 7, 8])
@@ -64,6 +67,12 @@ def test_strategies_are_measured_paired_and_what_takes_too_long_is_given_up(tmp_
     lines = capsys.readouterr().out.splitlines()
     assert "given" not in lines[2] and "more than 0.01 s" in lines[5]
     assert "ceiling" in lines[6] and "boss" in lines[7]
+
+
+def test_the_guide_shows_what_was_measured():
+    saved = json.loads((ROOT / "outputs" / "readme" / "strategies.json").read_text("utf-8"))
+    page = (ROOT / "goralx" / "guide" / "choosing.md").read_text("utf-8")
+    assert strategies.markdown(saved) in page
 
 
 def test_an_arm_is_the_run_of_the_command_line(tmp_path, monkeypatch, capsys):
