@@ -4,6 +4,7 @@ In come records of finished runs; out go numbers, nothing drawn and nothing writ
 of one seed on one instance; what used the truth is never ranked. Reports and reproductions ask.
 """
 
+from .answers import LEARNED, Said, said, said_in
 from .arms import FIELDS, Arm, Arms, group
 from .censored import SHARES, Needed, Savings, all_needed, needed, savings
 from .curves import Curve, mean_curve, mean_interval, stacked
@@ -28,6 +29,7 @@ __all__ = [
     "AULC",
     "CHECKS",
     "FIELDS",
+    "LEARNED",
     "LEVELS",
     "SHARES",
     "STILL_GOING",
@@ -44,6 +46,7 @@ __all__ = [
     "Protocol",
     "Ranks",
     "RecordedRun",
+    "Said",
     "Savings",
     "Tally",
     "Trust",
@@ -73,6 +76,8 @@ __all__ = [
     "rank",
     "rank_biserial",
     "read_run",
+    "said",
+    "said_in",
     "savings",
     "signed_rank_p",
     "stacked",

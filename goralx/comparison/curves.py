@@ -9,7 +9,7 @@ import numpy as np
 
 from goralx.data import Array
 
-from .runs import ON_TOP, RecordedRun
+from .runs import ON_TOP, SPENT, RecordedRun
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -21,8 +21,8 @@ class Curve:
 
     ``low`` and ``high`` bound 95 % of the bootstrap means (percentiles, seeds resampled whole, so
     that a curve stays a curve); NaN below two seeds. ``on_top`` are dev labels that were asked
-    beside. ``n_seeds`` have got that far; where that is
-    not all of them, early stopping has chosen who is left.
+    beside, ``cost`` is what the answers took, both means over seeds. ``n_seeds`` have got that far;
+    where that is not all of them, early stopping has chosen who is left.
     """
 
     n_labelled: Array
@@ -31,6 +31,7 @@ class Curve:
     high: Array
     n_seeds: Array
     on_top: Array
+    cost: Array
     n_init: float
 
     @property
@@ -45,6 +46,7 @@ class Curve:
             high=self.high[kept],
             n_seeds=self.n_seeds[kept],
             on_top=self.on_top[kept],
+            cost=self.cost[kept],
         )
 
     @property
@@ -87,9 +89,18 @@ def mean_curve(runs: Sequence[RecordedRun], column: str) -> Curve:
         tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
         low[enough], high[enough] = np.nanpercentile(means[:, enough], tails, axis=0)
     n_init = float(np.mean([run.n_init for run in runs])) if runs else 0.0
-    paid, beside = stacked([run for run in runs if column in run.rounds], ON_TOP)
-    on_top = np.nanmean(beside, axis=0)[np.searchsorted(paid, grid)] if len(grid) else grid
-    return Curve(grid, mean, low, high, n_seeds, on_top, n_init)
+    there_too = [run for run in runs if column in run.rounds]
+    on_top, cost = (_mean_at(grid, there_too, name) for name in (ON_TOP, SPENT))
+    return Curve(grid, mean, low, high, n_seeds, on_top, cost, n_init)
+
+
+def _mean_at(grid: Array, runs: Sequence[RecordedRun], column: str) -> Array:
+    """The mean over seeds of a column at these numbers of labels (R,)."""
+    if not len(grid):
+        return grid
+    where, values = stacked(runs, column)
+    mean: Array = np.nanmean(values, axis=0)[np.searchsorted(where, grid)]
+    return mean
 
 
 def mean_interval(values: Sequence[float] | Array) -> tuple[float, float, float]:

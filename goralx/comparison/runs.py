@@ -27,6 +27,9 @@ ON_TOP = "labels/dev_on_top"
 
 GIVEN = {"name": "given"}
 
+SPENT = "labels/cost"
+"""Another: what the answers took, one each of an oracle that never errs."""
+
 STILL_GOING = "still going"
 
 
@@ -133,6 +136,17 @@ class RecordedRun:
         return self.n_labelled + self.dev_on_top
 
     @property
+    def spent(self) -> Array:
+        """What the answers took so far (R,)."""
+        n = self.rounds.get("n_labelled", np.zeros(0))
+        return self.rounds.get("cost", n - n[:1])
+
+    @property
+    def costs_differ(self) -> bool:
+        """Whether labels took anything but one each."""
+        return not np.allclose(self.spent, self.n_labelled - self.n_init)
+
+    @property
     def uses_truth(self) -> bool:
         return bool(self.summary.get("uses_ground_truth"))
 
@@ -190,7 +204,7 @@ def read_run(directory: Path) -> RecordedRun:
         rounds = read_rounds(directory)
         protocol = _protocol(directory, summary)
         run = RecordedRun(directory, summary, rounds, protocol)
-        run = replace(run, rounds={**rounds, ON_TOP: run.dev_on_top})
+        run = replace(run, rounds={**rounds, ON_TOP: run.dev_on_top, SPENT: run.spent})
         if summary["status"] == "finished" and not (run.metrics and len(run.n_labelled)):
             raise ValueError("rounds.csv has no rounds")
         lengths = {len(column) for column in rounds.values()}

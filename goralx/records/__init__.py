@@ -17,6 +17,7 @@ from .provenance import (
     versions,
 )
 from .reading import (
+    Answer,
     in_use,
     read_answers,
     read_info,
@@ -39,6 +40,7 @@ from .storage import (
 
 __all__ = [
     "FORMAT",
+    "Answer",
     "Damage",
     "Inspection",
     "Record",

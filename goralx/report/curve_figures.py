@@ -41,6 +41,15 @@ def pictures(arms: Arms, looks: Looks) -> list[Picture]:
             by_total, "labels (init, dev and queries)", metric,
         ),
     ]  # fmt: skip
+    if any(run.costs_differ for run in arms.all_runs):
+        found.append(
+            _picture(
+                arms, looks, ranked, column, "learning_curves_cost", "Learning curves by cost",
+                f"Mean {metric} against what the oracles' answers took, in the mean over seeds at "
+                f"as many queries; init and dev are not in it; {BAND}.",
+                by_cost, "cost of the queries", metric,
+            )
+        )  # fmt: skip
     for goal in arms.goals:
         found.append(
             _picture(
@@ -76,6 +85,10 @@ def by_queries(curve: Curve) -> Array:
 
 def by_total(curve: Curve) -> Array:
     return curve.total_labels
+
+
+def by_cost(curve: Curve) -> Array:
+    return curve.cost
 
 
 def _picture(

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from goralx.comparison import AULC, Arms, Comparison, Needed, Savings, mean_curve
+from goralx.comparison import (
+    AULC,
+    Arm,
+    Arms,
+    Comparison,
+    Needed,
+    Said,
+    Savings,
+    mean_curve,
+)
 from goralx.escaping import for_csv
 from goralx.records import number, write_csv
 
-CURVES = ("data set", "arm", "metric", "n_labelled", "mean", "low", "high", "n_seeds")
+CURVES = ("data set", "arm", "metric", "n_labelled", "mean", "low", "high", "n_seeds",
+          "cost")  # fmt: skip
 COMPARISONS = (
     "data set", "metric", "a", "b", "n_pairs", "mean_difference", "low", "high", "p", "p_holm",
     "wins", "ties", "losses", "verdict",
 )  # fmt: skip
+ANSWERS = ("data set", "arm", "annotator", "true_label", "answer", "n")
 NEEDED = ("data set", "arm", "share", "median", "low", "high", "n_reached", "n_seeds")
 SAVED = (
     "data set", "arm", "baseline", "share", "n_pairs", "n_censored", "mean_saved", "low", "high",
@@ -53,10 +64,10 @@ def write_curves(folder: Path, arms: Arms) -> None:
     for (dataset, arm), runs in arms.runs.items():
         for name, column in columns.items():
             c = mean_curve(runs, column)
-            lines = zip(c.n_labelled, c.mean, c.low, c.high, c.n_seeds)
+            lines = zip(c.n_labelled, c.mean, c.low, c.high, c.n_seeds, c.cost)
             rows += [
-                [dataset, arm.label, name, int(n), mean, low, high, int(k)]
-                for n, mean, low, high, k in lines
+                [dataset, arm.label, name, int(n), mean, low, high, int(k), cost]
+                for n, mean, low, high, k, cost in lines
             ]
     write(folder / "curves.csv", CURVES, rows)
 
@@ -82,6 +93,20 @@ def write_needed(folder: Path, found: Sequence[Needed], saved: Sequence[Savings]
         for s in saved
     ]  # fmt: skip
     write(folder / "label_savings.csv", SAVED, lines)
+
+
+def write_answers(folder: Path, found: Mapping[tuple[str, Arm], Sequence[Said]]) -> None:
+    """``answers.csv``: how often each true class was called each, "" where no label was given."""
+    rows = [
+        [dataset, arm.label, one.who, truth, (*one.classes, "")[j], int(count)]
+        for (dataset, arm), whole in found.items()
+        for one in whole
+        for truth, counts in zip(one.classes, one.counts)
+        for j, count in enumerate(counts)
+        if count
+    ]
+    if rows:
+        write(folder / "answers.csv", ANSWERS, rows)
 
 
 def write(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from goralx.comparison import said
 from goralx.data import Array
-from goralx.records import read_rounds, read_stacked
+from goralx.records import read_answers, read_rounds, read_stacked
 
+from .answer_figures import answers
 from .fonts import caption
 from .style import BLUE, INK, MUTED, ORANGE, in_words, paint, plain, short
 
@@ -37,6 +39,28 @@ def draw(directory: Path, goal: str, results: Mapping[str, Any]) -> None:
     paint(folder / "goal_curves", lambda: goal_curves(rounds, goal, run))
     if np.isfinite(rounds["utility/q050"]).any():
         paint(folder / "utility_distribution", lambda: _utilities(directory, rounds, run))
+    if "cost" in rounds:
+        paint(folder / "answers", lambda: answers(said(read_answers(directory) or ()), run))
+        if not np.allclose(rounds["cost"], rounds["n_labelled"] - rounds["n_labelled"][0]):
+            paint(folder / "cost_curve", lambda: cost_curve(rounds, results))
+
+
+def cost_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> Figure:
+    """A test metric against what the answers took."""
+    from matplotlib.figure import Figure
+
+    figure, metric = Figure(figsize=(WIDTH, 4.2), layout="constrained"), str(results["metric"])
+    axes = figure.add_subplot()
+    plain(axes)
+    if results["full_pool"] is not None:
+        full = results["full_pool"][metric]
+        axes.axhline(full, color=MUTED, linewidth=1, linestyle=(0, (5, 3)))
+    axes.plot(rounds["cost"], rounds[f"test/{metric}"], color=BLUE, linewidth=1.8, marker="o", ms=3)
+    axes.set_xlabel("cost of the answers (init set not included)")
+    axes.set_ylabel(caption(f"test {short(in_words(metric), 40)}"))
+    title(axes, "Learning curve by cost", f"{rounds['cost'][-1]:g} in the end")
+    about(figure, described(results))
+    return figure
 
 
 def described(summary: Mapping[str, Any]) -> str:

@@ -24,13 +24,14 @@ from goralx.comparison import (
     of_savings,
     predictions,
     rank,
+    said_in,
     savings,
     tally,
     trust,
 )
 from goralx.errors import BadInput
 
-from . import comparison_figures, curve_figures, data_files, tables, utility_figures
+from . import answer_figures, comparison_figures, curve_figures, data_files, tables, utility_figures
 from .page import Section, render
 from .palette import project_palette
 from .publishing import Picture, Published, publish_widths
@@ -85,7 +86,9 @@ def write(
     if by_rank is not None:
         diagram = comparison_figures.critical_difference(by_rank, looks)
     used = utility_figures.pictures(arms)
-    asked = [*curves, differences, waiting, diagram, *used]
+    told = said_in(arms)
+    answers = answer_figures.pictures(told)
+    asked = [*curves, differences, waiting, diagram, *used, *answers]
     pictures = [p for p in asked if isinstance(p, Picture)]
 
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.part")
@@ -101,6 +104,7 @@ def write(
         data_files.write_curves(partial, arms)
         data_files.write_comparisons(partial, compared)
         data_files.write_needed(partial, found_needed, saved)
+        data_files.write_answers(partial, told)
 
         def shown(*chosen: Picture | Arm | None) -> list[Published]:
             return [drawn[p.name] for p in chosen if isinstance(p, Picture)]
@@ -112,7 +116,7 @@ def write(
         t_matrix = tables.matrix(arms, tally(compared))
         t_ranks = [tables.ranks(by_rank)] if by_rank else []
         t_kept, t_trust = tables.kept(predictions(arms)), tables.trust(trust(arms))
-        t_costs = tables.costs(costs(arms))
+        t_costs, t_answers = tables.costs(costs(arms)), tables.answers(told)
         headlines = _headlines(arms, compared, held)
         learned = [c for c in curves if c.name.startswith("learning")]
         bounds = [c for c in curves if c.name.startswith("upper")]
@@ -135,17 +139,21 @@ def write(
                 "utilities", "Utilities, and what became of them",
                 (*shown(*used), *_filled(t_kept, t_trust)),
             ),
+            Section(
+                "oracles", "Oracles", (*shown(*answers), *_filled(t_answers))
+            ),
             Section("costs", "Time and memory", tuple(_filled(t_costs))),
             Section("all", "All comparisons", tuple(_filled(t_rest))),
         ]  # fmt: skip
         every = [*(of_comparison(arms, c) for c in compared), *map(of_savings, saved)]
         page = render(arms, title, headlines, sections, doubts, every, arms.left_out, len(CHECKS))
         (partial / "report.html").write_text(page, encoding="utf-8")
-        told = _filled(
-            t_scores, t_rest, t_matrix, t_needed, t_saved, *t_ranks, t_kept, t_trust, t_costs
-        )
-        (partial / "tables.md").write_text(tables.markdown(told), encoding="utf-8")
-        (partial / "tables.tex").write_text(tables.latex(told), encoding="utf-8")
+        filled = _filled(
+            t_scores, t_rest, t_matrix, t_needed, t_saved, *t_ranks, t_kept, t_trust, t_answers,
+            t_costs,
+        )  # fmt: skip
+        (partial / "tables.md").write_text(tables.markdown(filled), encoding="utf-8")
+        (partial / "tables.tex").write_text(tables.latex(filled), encoding="utf-8")
         _swap(partial, folder)
     except OSError as error:
         raise BadInput(

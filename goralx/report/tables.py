@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from goralx.comparison import (
@@ -16,6 +16,7 @@ from goralx.comparison import (
     Kept,
     Needed,
     Ranks,
+    Said,
     Savings,
     Tally,
     Trust,
@@ -173,6 +174,22 @@ def trust(found: Sequence[Trust]) -> Table:
         "trust", "Audits and kappa", ("data set", "arm", *kinds, "kappa", "audits"), rows,
         "Utilities held against exact retraining in the runs, means over seeds; kappa is the "
         "median leverage: below about .6 first order may be believed.",
+    )  # fmt: skip
+
+
+def answers(found: Mapping[tuple[str, Arm], Sequence[Said]]) -> Table:
+    """What oracles said, by whom."""
+    rows = tuple(
+        (dataset, _name(arm), one.who, str(one.asked), f"{one.abstained:.1%}",
+         DASH if math.isnan(one.wrong) else f"{one.wrong:.1%}", plain_number(one.cost))
+        for (dataset, arm), whole in found.items()
+        for one in whole
+    )  # fmt: skip
+    return Table(
+        "answers", "What oracles said",
+        ("data set", "arm", "annotator", "asked", "no label", "wrong", "cost of an answer"), rows,
+        "Over all seeds; wrong is the share among the labels given. answers.csv has every pair of "
+        "true class and answer. Arms whose oracle never errs are not in it.",
     )  # fmt: skip
 
 
