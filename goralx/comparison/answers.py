@@ -53,7 +53,7 @@ def said(answers: Iterable[Answer]) -> list[Said]:
     names |= {label for a in told for label in a.said.values() if label is not None}
     classes = _in_order(names)
     by: dict[str, list[tuple[str, str | None]]] = {LEARNED: [(a.truth, a.label) for a in told]}
-    annotators = dict.fromkeys(who for a in told for who in a.said)
+    annotators = sorted({who for a in told for who in a.said})
     if len(annotators) > 1:
         for who in annotators:
             by[who] = [(a.truth, a.said[who]) for a in told if who in a.said]

@@ -66,8 +66,8 @@ def answers(found: Sequence[Said], run: str) -> Figure:
     for axes, one in zip(grid, shown):
         plain(axes)
         heat(axes, one, 8.0 if columns > 1 else 9.0)
-        wrong = "no label" if np.isnan(one.wrong) else f"{one.wrong:.1%} wrong"
-        name = caption(short(one.who, 28))
+        wrong = "no label" if np.isnan(one.wrong) else f"{one.wrong:.0%} wrong"
+        name = caption(short(one.who, 22))
         axes.set_title(f"{name}: {wrong}", loc="left", fontsize=9, color=INK)
     for axes in grid[len(shown) :]:
         axes.set_visible(False)
@@ -90,7 +90,7 @@ def heat(axes: Axes, one: Said, size: float) -> None:
     few = len(one.classes) <= NUMBERED
     step = 1 if few else -(-len(columns) // NUMBERED)
     names = [caption(short(name, 12)) for name in columns]
-    tilt: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, names)) > 3 else {}
+    tilt: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, names)) > 4 else {}
     axes.set_xticks(range(0, len(columns), step), names[::step], fontsize=size, **tilt)
     axes.set_yticks(range(0, len(one.classes), step), names[: len(one.classes) : step])
     axes.tick_params(axis="y", labelsize=size)

@@ -66,7 +66,7 @@ def cost_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> Figur
 def described(summary: Mapping[str, Any]) -> str:
     """Which run it is: data set, what chose, seed."""
     tags = summary.get("tags") or {}
-    chosen = ("strategy", "goal", "operator", "utility", "batch")
+    chosen = ("strategy", "goal", "operator", "utility", "batch", "oracle")
     told = [tags.get(f"goralx.{group}", "-") for group in chosen]
     arm = " ".join(short(name, 24) for name in told if name != "-")
     seed = f"seed {tags['goralx.seed']}" if "goralx.seed" in tags else ""
