@@ -24,11 +24,10 @@ LOWER_IS_BETTER = frozenset(("log_loss", "brier", "ece"))
 AULC = "aulc"
 ON_TOP = "labels/dev_on_top"
 """The column that `read_run` adds: dev labels beside what is labelled."""
-
-GIVEN = {"name": "given"}
-
 SPENT = "labels/cost"
 """Another: what the answers took, one each of an oracle that never errs."""
+
+GIVEN = {"name": "given"}
 
 STILL_GOING = "still going"
 
