@@ -94,7 +94,7 @@ def test_pictures_have_the_widths_and_the_resolution_of_print(written):
 
 def test_tables_have_the_columns_that_were_promised(written):
     heads = {
-        "curves.csv": "data set,arm,metric,n_labelled,mean,low,high,n_seeds",
+        "curves.csv": "data set,arm,metric,n_labelled,mean,low,high,n_seeds,cost",
         "comparisons.csv": "data set,metric,a,b,n_pairs,mean_difference,low,high,p,p_holm,wins,"
         "ties,losses,verdict",
         "labels_needed.csv": "data set,arm,share,median,low,high,n_reached,n_seeds",
