@@ -25,9 +25,14 @@ def column_names(X: Any) -> list[str] | None:
 def aligned(X: Any, where: str, like: Sequence[str] | None, which: str) -> Any:
     """X with its columns in the order of ``like``, which are those of ``which``.
 
-    Where either has no names they are taken as they stand. Raises `BadInput` where they differ.
+    Where either has no names they are taken as they stand; where one's only count, in another order
+    than they do, the other's count, too. Raises `BadInput` where they differ.
     """
     names = column_names(X)
+    if is_frame(X) and (names is None) != (like is None):
+        count = [str(i) for i in range(X.shape[1])]
+        if sorted(names or like or ()) == sorted(count):
+            names, like = names or count, like or count
     if names is None or like is None or names == list(like):
         return X
     missing = [name for name in like if name not in names]

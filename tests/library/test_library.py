@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -437,3 +438,17 @@ def test_a_strategy_is_given_the_classes_by_their_names(data):
     np.testing.assert_array_equal(first, goralx.query(X, NAMES[y], pool, strategy=Asks()))
     goralx.query(X, NAMES[y], pool, strategy=asks, classes=["pear", "kiwi", "fig", "apple"])
     assert asks.seen[-1][0] == ("pear", "kiwi", "fig", "apple")
+
+
+def test_columns_that_only_count_are_in_order_too():
+    """pandas' default names, of which one frame has another order."""
+    rng = np.random.default_rng(0)
+    X, P, y = rng.normal(size=(40, 3)), rng.normal(size=(50, 3)), np.arange(40) % 2
+    order, same = [2, 0, 1], partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
+    there, plain = pd.DataFrame(X), goralx.utilities(X, y, P)
+    same(goralx.utilities(there, y, pd.DataFrame(P)[order]), plain)
+    found = goralx.utilities(there[order], y, pd.DataFrame(P))
+    same(found, plain)
+    same(goralx.utilities(X, y, pd.DataFrame(P)[order]), plain)
+    as_they_stand = goralx.utilities(there.set_axis(["u", "v", "w"], axis=1), y, pd.DataFrame(P))
+    same(as_they_stand, plain)
