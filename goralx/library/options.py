@@ -86,7 +86,8 @@ class Options:
     ) -> Asked:
         """Check everything, fit, and see the pool through the fit."""
         names = column_names(X_labelled)
-        X, pool_X = take_features(X_labelled, "X_labelled"), take_features(X_pool, "X_pool", names)
+        X = take_features(X_labelled, "X_labelled", names)
+        pool_X = take_features(X_pool, "X_pool", names)
         check_progress(self.progress)
         check_integer("random_state", self.random_state, 0)
         given = None if self.classes is None else np.asarray(self.classes)
