@@ -25,6 +25,9 @@ N_NUMBERED = 30
 ELONGATED = 5.0
 """How much wider than high a pool may be, or the reverse, and still be drawn to scale."""
 
+MANY = 2000
+"""Samples beyond which SVG and PDF hold them as an image, not one by one."""
+
 N_GRID = 400
 """Points across, at which the model is asked where its boundaries are."""
 
@@ -55,12 +58,11 @@ def pool(
     plain(axes)
     x, y, K = *np.asarray(instance.X).T, instance.n_classes
     colours = [CLASSES[k % len(CLASSES)] for k in range(K)]
+    dots: dict[str, Any] = {"linewidth": 0, "rasterized": len(instance.pool) > MANY}
     shown = []
     for k in range(K):
         rows = instance.pool[instance.y[instance.pool] == k]
-        shown.append(
-            axes.scatter(x[rows], y[rows], s=16, color=colours[k], alpha=0.45, linewidth=0)
-        )
+        shown.append(axes.scatter(x[rows], y[rows], s=16, color=colours[k], alpha=0.45, **dots))
     init = instance.init
     begun = axes.scatter(
         x[init], y[init], s=46, marker="s", c=[colours[k] for k in instance.y[init]],

@@ -89,6 +89,7 @@ def figure5(results: Results) -> Figure:
                 cmap="viridis",
                 zorder=3,
                 linewidth=0,
+                rasterized=True,
             )
             accuracy = run.after(ACCURACY, min(n, int(run.n_queries[-1])))
             axes.set_title(
@@ -113,8 +114,9 @@ def _pool(axes: Axes, alpha: float) -> None:
     for k, name in enumerate(instance.classes):
         rows = instance.pool[instance.y[instance.pool] == k]
         axes.scatter(
-            X[rows, 0], X[rows, 1], s=11, color=CLASSES[k], alpha=alpha, linewidth=0, label=name
-        )
+            X[rows, 0], X[rows, 1], s=11, color=CLASSES[k], alpha=alpha, linewidth=0, label=name,
+            rasterized=True,
+        )  # fmt: skip
 
 
 def _line(axes: Axes, whole: bool, dash: Any, label: str) -> None:

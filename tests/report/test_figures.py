@@ -200,3 +200,16 @@ def test_goal_curves_have_a_panel_a_goal_and_one_for_predictions():
 def test_a_run_of_one_scored_round_can_be_drawn(tmp_path):
     runs.run(tmp_path / "run", runs.experiment(n_queries=5))
     assert_drawn(tmp_path / "run" / "figures" / "utility_distribution.png")
+
+
+def test_a_large_pool_is_no_large_file(tmp_path):
+    from goralx import make_instance
+
+    rng = np.random.default_rng(0)
+    y = np.arange(20_000) % 2
+    X = rng.normal(size=(len(y), 2)) + y[:, None]
+    instance = make_instance("large", X, y, rng=rng, n_init=4, n_test=100)
+    none = np.empty(0, dtype=np.int64)
+    even = lambda X: np.log(np.full((len(X), 2), 0.5))  # noqa: E731
+    paint(tmp_path / "pool", lambda: pool_figure.pool(instance, none, none, even))
+    assert all((tmp_path / f"pool.{suffix}").stat().st_size < 1_500_000 for suffix in FORMATS)
