@@ -80,6 +80,7 @@ class Annealed(goralx.LabelOperator):
     """
 
     separable: ClassVar[bool] = True
+    uses_progress: ClassVar[bool] = True
 
     start: float = 5.0
     end: float = 1.2

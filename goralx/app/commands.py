@@ -18,42 +18,48 @@ from .shared import FINISHED, REFUSED, Parser, quoted, short, threads
 
 
 def _resume(words: list[str]) -> int:
-    """``goralx resume RUN_DIR | SWEEP_DIR``: go on where it stopped, as if it never had."""
+    """``goralx resume RUN_DIR | SWEEP_DIR [n_queries=N]``: go on where it stopped, or further."""
     from .configuration import recorded
+    from .extending import extended
     from .job import prepare_job
     from .sweep_folder import SweepFolder
 
     parser = Parser(prog="goralx resume", description="Go on with an interrupted run, or a sweep.")
     parser.add_argument("directory", type=Path, metavar="RUN_DIR | SWEEP_DIR")
-    parser.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="of how a sweep is run")
+    further = "a larger budget (n_queries=, stop=, stop.OPTION=), or how a sweep is run"
+    parser.add_argument("options", nargs="*", metavar="OPTION=VALUE", help=further)
     parser.add_argument("--force", action="store_true", help="though the code of a run has changed")
     parser.add_argument("--restart", action="store_true", help="a damaged run, from round 0 again")
     asked = parser.parse_intermixed_args(words)
     directory = asked.directory.resolve()
     if SweepFolder(directory).manifest.is_file():
-        if asked.force or asked.restart:
-            raise BadInput("--force and --restart are for a run · give the directory of one")
-        return _resume_sweep(directory, asked.options)
-    if asked.options:
-        raise BadInput(f"{' '.join(asked.options)} · a run goes on with what it was begun with")
-    config, sweep, began_in = recorded(directory)
+        return _resume_sweep(directory, asked.options, asked.force, asked.restart)
+    before, sweep, began_in = recorded(directory)
+    config = extended(before, asked.options)
     # relative paths and the store of the runs are found from where it was started
     with chdir(began_in) if began_in else nullcontext(), threads(config):
-        prepare_job(config, sweep).placed(directory).resume(asked.force, asked.restart)
+        job = prepare_job(config, sweep).placed(directory)
+        job.resume(asked.force, asked.restart, before if asked.options else None)
     return FINISHED
 
 
-def _resume_sweep(folder: Path, options: list[str]) -> int:
+def _resume_sweep(folder: Path, options: list[str], force: bool, restart: bool) -> int:
     """Give the commands of a sweep again, from where they were given."""
+    from .extending import check_sweep, is_budget
     from .program import run_hydra
     from .sweep_folder import INDIFFERENT, SweepFolder
 
+    budget = [option for option in options if is_budget(option)]
+    options = [option for option in options if option not in budget]
     for option in options:
         if "=" not in option or not INDIFFERENT.match(option):
             raise BadInput(
-                f"{option} · a sweep goes on with what it was begun with; allowed: on_existing=, "
-                "hydra/launcher=, progress=, threads="
+                f"{option} · a sweep goes on with what it was begun with; allowed: n_queries=, "
+                "stop=, stop's options, on_existing=, hydra/launcher=, progress=, threads="
             )
+    if budget:
+        check_sweep(SweepFolder(folder).runs(), budget)
+        SweepFolder(folder).extend(budget)
     status = FINISHED
     for command in SweepFolder(folder).commands():
         began_in = Path(command["directory"])
@@ -61,7 +67,7 @@ def _resume_sweep(folder: Path, options: list[str]) -> int:
             raise BadInput(f"{folder} was begun in {began_in}, which is not there any more")
         with chdir(began_in):
             again = [*command["words"], *options, f"hydra.sweep.dir={quoted(folder)}"]
-            status = max(status, run_hydra(again))
+            status = max(status, run_hydra(again, force=force, restart=restart))
     return status
 
 

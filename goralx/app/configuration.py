@@ -23,6 +23,7 @@ from omegaconf.errors import (
 
 from goralx.discovery import CHOICES, METRICS, Component, Registry, registry
 from goralx.errors import BadInput, GoralxError, PluginError, as_word, reading, unknown_name
+from goralx.records import check_configuration
 
 from .renamed import as_now
 
@@ -280,11 +281,15 @@ NEEDED = ("goal", "operator", "strategy", "utility", "batch", "model", "dataset"
 
 
 def recorded(directory: Path) -> tuple[dict[str, Any], str | None, Path | None]:
-    """Of a run: its configuration, its sweep if any, and where it was started if that is there."""
+    """Of a run: its configuration, its sweep if any, and where it was started if that is there.
+
+    With what it has gone on with since it was begun.
+    """
     files = [directory / ".hydra" / name for name in ("config.yaml", "hydra.yaml")]
     for file in files:
         if not file.is_file():
             raise BadInput(f"{directory} holds no run, or not a whole one · {file} is missing")
+    changed = check_configuration(directory)
     with reading(files[1], "the record is damaged"):
         hydra = cast(DictConfig, OmegaConf.load(files[1]))
         sweep = Path(hydra.hydra.sweep.dir).name if hydra.hydra.mode == "MULTIRUN" else None
@@ -295,7 +300,7 @@ def recorded(directory: Path) -> tuple[dict[str, Any], str | None, Path | None]:
         missing = [key for key in NEEDED if key not in config]
         if missing:
             raise ValueError(f"it does not say its {missing[0]}")
-    return config, sweep, there
+    return {**config, **changed}, sweep, there
 
 
 KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}

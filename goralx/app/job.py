@@ -18,6 +18,7 @@ from goralx.tracking import plain_warnings
 
 from . import runner
 from .assembly import Run, prepare, prepare_study
+from .extending import extension
 from .shared import say, short
 
 
@@ -52,11 +53,19 @@ class Job:
             return self._study(dict(hydra_files))
         return self._told(runner.run, hydra_files=hydra_files)
 
-    def resume(self, force: bool = False, restart: bool = False) -> dict[str, Any]:
-        """Go on with it; see `goralx.app.runner.resume`."""
+    def resume(
+        self, force: bool = False, restart: bool = False, before: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Go on with it; see `goralx.app.runner.resume`.
+
+        ``before``: the configuration that the record has, where it had another budget.
+        """
         if isinstance(self.made, StudyRun):
+            if before is not None:
+                raise BadInput(f"{self.info.directory} holds a study, which has no budget")
             return self._study(None, force)
-        return self._told(runner.resume, force=force, restart=restart)
+        more = None if before is None else extension(before, self.made)
+        return self._told(runner.resume, force=force, restart=restart, extension=more)
 
     def _told(self, go: Any, **more: Any) -> dict[str, Any]:
         made = self.made

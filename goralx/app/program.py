@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 _LAUNCHER = re.compile(r"[+~]*hydra[/.]launcher\b")
 
 
-def run_hydra(words: list[str], commands: Iterable[str] = ()) -> int:
+def run_hydra(
+    words: list[str], commands: Iterable[str] = (), *, force: bool = False, restart: bool = False
+) -> int:
     """Run what the words ask for, or answer ``--help``, ``--cfg job``, ``--info``.
 
-    Returns the exit status. ``commands`` are what the first word might have been instead.
+    Returns the exit status. ``commands`` are what the first word might have been instead. ``force``
+    and ``restart``: how runs of a sweep go on that are there already.
     """
     import hydra
     from hydra._internal.utils import get_args_parser
@@ -69,7 +72,8 @@ def run_hydra(words: list[str], commands: Iterable[str] = ()) -> int:
         flags = [w for w in flags if w not in ("--info", "-i", asked.info)]
         flags.append(f"--info={asked.info}")
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{os.getpid()}"
-    session = Session(given, (*flags, *given), folder, now, dry=asked.dry_run)
+    how = {"dry": asked.dry_run, "force": force, "restart": restart}
+    session = Session(given, (*flags, *given), folder, now, **how)
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     placed = f"hydra.sweep.dir={quoted(folder)}"
     argv = ["goralx", *flags, *overrides, placed]  # Hydra wants its flags first

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -28,9 +29,12 @@ from goralx.data import Array, Features, Rows, count_twins
 from goralx.errors import RunWarning
 from goralx.learning import Experiment, fitted_on, readable
 from goralx.records import (
+    ORIGIN,
     Inspection,
     Record,
     check_origin,
+    extensions,
+    fingerprint,
     mixed,
     read_queries,
     read_rounds,
@@ -42,6 +46,7 @@ from goralx.tracking import (
     Progress,
     plain_warnings,
     progress_bar,
+    supersede,
     terminable,
     tracked_lines,
 )
@@ -51,6 +56,19 @@ from .ceiling import full_pool
 
 Observe = Callable[[Round], Mapping[str, float]]
 Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Extension:
+    """A larger budget, or other options of the stopping rule, than a run was begun with.
+
+    ``options`` by name, as they are now and as they were ``before``; ``inputs`` is the hash of
+    options and data with those before.
+    """
+
+    options: Mapping[str, Any]
+    before: Mapping[str, Any]
+    inputs: str
 
 
 def run(
@@ -95,14 +113,16 @@ def resume(
     all_utilities: bool = True,
     force: bool = False,
     restart: bool = False,
+    extension: Extension | None = None,
 ) -> dict[str, Any]:
     """Go on with the run whose record ``info.directory`` holds; a finished one is
     drawn and tracked again.
 
     The record is held against its seals first. What is damaged is said, and the run falls back to
-    the last round that is whole; ``restart`` begins at round 0 again. Raises `BadInput` if there is
-    no record, or it is of another experiment or other data, or, unless ``force``, of other code
-    that can change numbers.
+    the last round that is whole; ``restart`` begins at round 0 again. With an ``extension`` the
+    experiment has another budget than the record, finished or not, and the run ends where it would
+    have with that from the first. Raises `BadInput` if there is no record, or it is of another
+    experiment or other data, or, unless ``force``, of other code that can change numbers.
     """
     record = Record(info.directory, experiment.instance, all_utilities)
     identity = _identity(experiment, info)
@@ -110,20 +130,30 @@ def resume(
     with record.hold(), plain_warnings():
         found = record.inspect()
         begun = found.begun_with
-        same = check_origin(info.directory, begun, identity, force)
+        as_before = identity if extension is None else _as_before(identity, extension, begun)
+        same = check_origin(info.directory, begun, as_before, force)
         tracked, summary = Guarded(tracker, info), found.summary
-        if summary and summary["status"] == "finished" and not found.damage and not restart:
+        complete = summary is not None and summary["status"] == "finished" and not found.damage
+        if summary and complete and not restart and extension is None:
             if figures:
                 _draw(experiment, record, summary)
             tracked.start()
             tracked.finish("finished", summary)
             return summary
-        identity["started"] = begun["started"]
-        checkpoint = record.rewind(found, restart)
+        identity |= _gone_on(begun, info, as_before, same)
+        earlier = extensions(found.lines)
+        if extension is not None:
+            before = {**extension.before, "fingerprint": begun["fingerprint"]}
+            earlier.append({"options": extension.options, "before": before})
+            found = record.reopen(found, experiment.batch_size, restart)
+            experiment.check_course(read_rounds(info.directory), found.resumable)
+            supersede(info.directory)
+        if earlier:
+            identity["extended_from"] = [each["before"] for each in earlier]
+        resumed = {key: identity[key] for key in ORIGIN if key in identity}
+        resumed |= {} if extension is None else {"extended": earlier[-1]}
+        checkpoint = record.rewind(found, restart, None if same and not extension else resumed)
         _say_damage(found, checkpoint)
-        if not same:
-            identity["fingerprint"] = mixed(begun["fingerprint"], identity["fingerprint"])
-            record.resumed_with(identity)
         record.begin({"status": "running", **identity})
         done = 0 if checkpoint is None else len(checkpoint.rows) - len(experiment.instance.init)
         past = read_rounds(info.directory)
@@ -131,6 +161,30 @@ def resume(
         with _session(experiment, info, done, progress) as (bar, asked):
             rows = _rows(experiment.rounds(checkpoint, past, clock), observe, clock)
             return _follow(experiment, record, rows, tracked, bar, asked, clock, identity, figures)
+
+
+def _as_before(
+    identity: Mapping[str, Any], extension: Extension, begun: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What determines the result but for the extension: of another stopping rule no source."""
+    sources = dict(begun["sources"] or {})
+    sources |= {name: s for name, s in identity["sources"].items() if name in sources}
+    return {**identity, "inputs": extension.inputs, "sources": sources}
+
+
+def _gone_on(
+    begun: Mapping[str, Any], info: RunInfo, as_before: Mapping[str, Any], same: bool
+) -> dict[str, Any]:
+    """When a run was begun, and the fingerprint that it has from now on.
+
+    That of no other run where some of its rounds were made by other code.
+    """
+    now, code = info.tags["goralx.fingerprint"], dict(as_before["sources"])
+    code.pop("goralx", None)
+    pure = same and begun["fingerprint"] == fingerprint(as_before["inputs"], code)
+    unchanged = same and as_before["inputs"] == info.inputs
+    kept = begun["fingerprint"] if unchanged else mixed(begun["fingerprint"], now)
+    return {"started": begun["started"], "fingerprint": now if pure else kept}
 
 
 def _say_damage(found: Inspection, checkpoint: Checkpoint | None) -> None:

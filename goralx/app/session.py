@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -26,12 +26,15 @@ from hydra.types import RunMode
 
 from goralx import escaping
 from goralx.errors import BadInput
-from goralx.records import in_use, read_summary
+from goralx.records import NothingToGoOnFrom, in_use, read_summary
 from goralx.tracking import AFTER_THE_ROUND, close_sweep
 
 from .comparing import after_sweep
+from .configuration import recorded
 from .existing import Plan, found_in, plan, refusal
+from .extending import run_to_extend, same_budget
 from .objective import objective
+from .renamed import as_now
 from .reporting import in_a_line, report
 from .shared import FAILED, FINISHED, REFUSED, remove_empty, say, short, threads
 from .sweep_folder import Outcome, SessionLog, SweepFolder
@@ -69,6 +72,8 @@ class Session:
     folder: Path
     name: str
     dry: bool = False
+    force: bool = False
+    restart: bool = False
     owner: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     began_in: Path = field(default_factory=Path.cwd)
@@ -143,19 +148,26 @@ class Session:
     def _outcome(self, config: DictConfig, outcome: Outcome) -> Outcome:
         """Do one job, or find that it is done already, or being done."""
         made, files = _prepared(config, self.folder.name)
-        made = made.placed(self.folder / f"{made.info.name}_{made.fingerprint[:8]}")
+        usual = f"{made.info.name}_{made.fingerprint[:8]}"
+        made = made.placed(self.sweep.placed(made.fingerprint, usual))
         if not self.reports:
             made = made.silenced()
-        directory = made.info.directory
-        outcome = replace(outcome, run=directory.name, fingerprint=made.fingerprint)
+        outcome = replace(outcome, fingerprint=made.fingerprint)
         with self.sweep.claim(made.fingerprint) as taken:
             if not taken:
                 return replace(outcome, ending="elsewhere", why="another process has taken it")
             if not self.log.first(made.fingerprint):
                 why = "the same run as another job"
                 return replace(outcome, ending="shared", why=why, value=_value(made))
+            if not (made.info.directory / ".hydra").is_dir() and self.sweep.is_extended:
+                made = self._begun_with_less(made)
+            directory = made.info.directory
+            outcome = replace(outcome, run=directory.name)
             found, error = found_in(directory)
             todo = plan(found, made.info.config["on_existing"], error)
+            before = None if found == "missing" else _other_budget(made)
+            if before is not None:
+                todo = self._for_the_budget(made, before, todo)
             if self.dry:
                 _say_dry(made, f"{outcome.title}: would", todo)
                 return replace(outcome, ending="skipped", value=_value(made))
@@ -170,10 +182,42 @@ class Session:
                 escaping.say(outcome.title + ("" if found == "missing" else f": {todo.why}"))
             if todo.action == "rerun":
                 shutil.rmtree(directory)
-            summary = made.resume() if todo.action == "resume" else made.run(files(directory))
+            if todo.action == "resume":
+                summary = self._resume(made, before)
+            else:
+                summary = made.run(files(directory))
             ending = "resumed" if todo.action == "resume" else "done"
             value = objective(summary, made.info.config["objective"])
             return replace(outcome, ending=ending, value=value)
+
+    def _begun_with_less(self, made: Job) -> Job:
+        """Placed where the same run is with a smaller budget, if there is one."""
+        found = run_to_extend(self.sweep.runs(), made.info.config)
+        if found is None:
+            return made
+        if not self.dry:
+            self.sweep.place(made.fingerprint, found.name)
+        return made.placed(found)
+
+    @staticmethod
+    def _for_the_budget(made: Job, before: Mapping[str, Any], todo: Plan) -> Plan:
+        """What to do about a run that is there with another budget."""
+        if todo.action not in ("skip", "resume") or made.info.config["on_existing"] == "skip":
+            return todo
+        n = before["n_queries"]
+        since = read_summary(made.info.directory).get("extended_from", [])
+        if any(each["fingerprint"] == made.fingerprint for each in since):
+            return Plan("skip", f"it has gone on since, to n_queries={n}")
+        return Plan("resume", f"{todo.why}, with n_queries={n}")
+
+    def _resume(self, made: Job, before: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Go on with a run; from round 0 only where there is nothing else, and if asked to."""
+        try:
+            return made.resume(self.force, before=before)
+        except NothingToGoOnFrom:
+            if not self.restart:
+                raise
+            return made.resume(self.force, True, before)
 
     # What the process that reports does -----------------------------------------------------------
 
@@ -291,6 +335,14 @@ def _prepared(config: DictConfig, sweep: str | None = None) -> tuple[Job, Any]:
     from .job import prepare_job
 
     return prepare_job(plain(config), sweep), lambda directory: hydra_files(config, directory)
+
+
+def _other_budget(made: Job) -> Mapping[str, Any] | None:
+    """The configuration of the run that is there, where that has another budget than the job."""
+    with suppress(BadInput):  # damaged: said where it is gone on with
+        before = as_now(read_summary(made.info.directory)["config"])
+        return None if same_budget(before, made.info.config) else recorded(made.info.directory)[0]
+    return None
 
 
 def _value(made: Job) -> Any:

@@ -114,19 +114,60 @@ class SweepFolder:
         with self._lock("manifest"):
             commands = self.commands() if self.manifest.exists() else []
             mine = identity(overrides)
-            if any(command["identity"] == mine for command in commands):
+            if any(mine in (command["identity"], *command["extends"]) for command in commands):
                 return
             began = {"directory": str(Path.cwd()), "started": datetime.now(UTC).isoformat()}
-            command = {"identity": mine, "words": list(words), **began}
-            write_json(self.manifest, {"format": FORMAT, "commands": [*commands, command]})
+            command = {"identity": mine, "words": list(words), **began, "extends": []}
+            self._write(commands=[*commands, command])
+
+    def extend(self, options: Sequence[str]) -> None:
+        """From now on each command is of these options too; as it was before it is known."""
+        with self._lock("manifest"):
+            commands = []
+            for command in self.commands():
+                words = [*(w for w in command["words"] if w not in options), *options]
+                mine = identity([word for word in words if not word.startswith("-")])
+                was = [i for i in (*command["extends"], command["identity"]) if i != mine]
+                commands.append({**command, "identity": mine, "words": words, "extends": was})
+            self._write(commands=commands)
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether its runs are to go on with a larger budget than they were begun with."""
+        return any(command["extends"] for command in self.commands())
+
+    def place(self, fingerprint: str, directory: str) -> None:
+        """Put down which folder a run is in that was called by what it was begun with."""
+        with self._lock("manifest"):
+            self._write(places={**self._read().get("places", {}), fingerprint: directory})
+
+    def placed(self, fingerprint: str, otherwise: str) -> Path:
+        """The folder of a run."""
+        return self.path / str(self._read().get("places", {}).get(fingerprint, otherwise))
+
+    def _write(self, **changes: Any) -> None:
+        before = self._read() if self.manifest.exists() else {}
+        write_json(self.manifest, {**before, **changes, "format": FORMAT})
+
+    def _read(self) -> dict[str, Any]:
+        found = json.loads(self.manifest.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise BadInput(f"{self.manifest} is damaged: it holds no object")
+        return found
 
     def commands(self) -> list[dict[str, Any]]:
-        """``identity``, ``words``, ``directory`` and ``started`` of each command."""
+        """``identity``, ``words``, ``directory`` and ``started`` of each command.
+
+        And under ``extends`` the identities that it had with smaller budgets.
+        """
         try:
-            found = json.loads(self.manifest.read_text(encoding="utf-8"))
+            found = self._read()
             given = int(found["format"])
             commands = [
-                {key: command[key] for key in ("identity", "words", "directory", "started")}
+                {
+                    **{key: command[key] for key in ("identity", "words", "directory", "started")},
+                    "extends": list(command.get("extends", [])),
+                }
                 for command in found["commands"]
             ]
         except FileNotFoundError:

@@ -21,6 +21,9 @@ class LabelOperator(ABC):
     is not overridden: only then may blocks of the pool be resolved in other processes."""
     decomposable: ClassVar[bool] = True
     """Whether it commutes with sums over a batch, as Remark 2 asks."""
+    uses_progress: ClassVar[bool] = False
+    """Whether it goes by the share of the budget that is spent: with another budget its run is
+    another from the first query on, so that a raised one cannot continue it."""
     needs_model: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that it asks of the model."""
 

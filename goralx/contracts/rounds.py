@@ -47,7 +47,8 @@ class Round:
     sent to the oracle, and are learned as ``labels`` (b,); empty in the last round, which only
     measures. ``answers`` is all that the oracle said, None of a perfect one. ``n_labelled`` counts
     init and what was asked for, also where nobody gave a label.
-    No array of it is to be written to.
+    ``bound_from`` is the first round that a larger budget would have made otherwise, None before
+    it: one whose batch was cut short, or the last. No array of it is to be written to.
     """
 
     index: int
@@ -62,6 +63,7 @@ class Round:
     last: bool
     checkpoint: Checkpoint = field(repr=False)
     answers: Answers | None = None
+    bound_from: int | None = None
 
     def __post_init__(self) -> None:
         guard_fields(self, "pool_ids", "utility", "queried", "labels", "queried_utility", "theta")

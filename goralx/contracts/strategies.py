@@ -157,6 +157,8 @@ class Strategy(ABC):
     needs_ground_truth: ClassVar[bool] = False
     uses_goal: ClassVar[bool] = False
     """Whether it reads ``query.scores``; goal and operator are otherwise only monitored."""
+    uses_progress: ClassVar[bool] = False
+    """Whether it reads ``query.candidates.progress``, the share of the budget that is spent."""
 
     @abstractmethod
     def select(self, query: Query) -> Selection: ...

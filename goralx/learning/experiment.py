@@ -60,7 +60,7 @@ from .measures import check_defined, usual_metrics, utility_metrics
 from .oracle import answer_metrics, fitted_on, learned, reveal
 from .promises import broken, warn
 from .state import State
-from .stopping import readable, stability, stop_set
+from .stopping import as_asked, readable, stability, stop_set
 
 CEILING = 20_000_000
 """Feature values of a pool (samples times features) up to which it is fit as a whole."""
@@ -174,6 +174,12 @@ class Experiment:
         return -(-self.budget // self.batch_size) + 1
 
     @property
+    def uses_progress(self) -> bool:
+        """Whether a selection depends on the budget that is still to be spent."""
+        operator = self.utility is not None and self.utility.operator.uses_progress
+        return self.strategy.uses_progress or (self.strategy.uses_goal and operator)
+
+    @property
     def uses_ground_truth(self) -> bool:
         """Whether hidden labels reach the selection: an upper bound, not a practical strategy."""
         operator = self.utility is not None and self.utility.operator.needs_ground_truth
@@ -242,6 +248,21 @@ class Experiment:
         with asking(self.stop, "stopping rule", "halt"):
             return self.stop.halt(history)
 
+    def check_course(self, past: Mapping[str, Array], n_rounds: int) -> None:
+        """Refuse to go on from rounds that this experiment would not have come to.
+
+        ``past`` are metrics (R,) as in `rounds`, of which the first ``n_rounds`` are gone on from.
+        """
+        history = History(readable(past), self.goal)
+        for i in range(n_rounds):
+            halt = self.halted(as_asked(history, i))
+            if halt is not None:
+                n = int(history["n_labelled"][i])
+                raise BadInput(
+                    f"with these options the run would have ended in round {i}, at {n} labels "
+                    f"({halt.why}), and it has gone further · run anew"
+                )
+
     @cached_property
     def _stop_set(self) -> Features:
         return stop_set(self.instance, self.seed)
@@ -273,7 +294,7 @@ class Experiment:
         left = self.budget - (len(state.rows) - n_init)
         unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
         candidates = Candidates(
-            pool, unlabelled, labelled, self._progress(left), self.seed, self.model
+            pool, unlabelled, labelled, self.progress(left), self.seed, self.model
         )
         selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
         if not done:
@@ -334,10 +355,18 @@ class Experiment:
             last=done,
             checkpoint=following.checkpoint(),
             answers=None if self.trusts else answers,
+            bound_from=self._bound_from(state, len(queried), done),
         )
         return round, following
 
-    def _progress(self, left: int) -> float:
+    def _bound_from(self, state: State, n_queried: int, done: bool) -> int | None:
+        """The first round, this one included, that a larger budget would have made otherwise."""
+        if not done:
+            return state.index if n_queried < self.batch_size else None
+        whole = (len(state.rows) - len(self.instance.init)) % self.batch_size == 0
+        return state.index if whole else state.index - 1
+
+    def progress(self, left: int) -> float:
         """From 0 at the first selection to 1 at the last, with ``left`` labels still to be had."""
         before_last = (self.n_rounds - 2) * self.batch_size
         return min(1.0, (self.budget - left) / before_last) if before_last else 1.0

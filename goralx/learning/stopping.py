@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from goralx.contracts import FittedModel, Reference
+from goralx.contracts import FittedModel, History, Reference
 from goralx.data import Features, Instance, Labels, streams
 
 T = TypeVar("T")
@@ -28,6 +28,25 @@ def readable(metrics: Mapping[str, T]) -> dict[str, T]:
     return {
         name: value for name, value in metrics.items() if name.startswith(READABLE) or name == COST
     }
+
+
+LATER = ("utility/", "trust/", "audit/", "seconds/")
+"""How names begin of what is measured after a round's stopping rule was asked."""
+
+
+def as_asked(history: History, round: int) -> History:
+    """The history that a rule was asked with in this round.
+
+    Of the run's time then, only that it was no less than at the end of the round before.
+    """
+    columns = {}
+    for name, column in history.up_to(round + 1).columns.items():
+        columns[name] = column
+        if name.startswith(LATER):
+            columns[name] = np.append(column[:-1], np.nan)
+    if "seconds/total" in columns:
+        columns["seconds/total"][-1] = history["seconds/total"][round - 1] if round else 0.0
+    return History(columns, history.goal)
 
 
 def stop_set(instance: Instance, seed: int) -> Features:

@@ -4,6 +4,7 @@ In come rounds; out go files that are whole or not there, and what was in them. 
 source of truth: trackers, figures and explanations read it and never the other way round.
 """
 
+from .configuration import check_configuration, extensions
 from .formats import FORMAT
 from .inspection import Damage, Inspection, check_whole, inspect
 from .provenance import (
@@ -27,6 +28,8 @@ from .reading import (
     read_summary,
 )
 from .record import Record
+from .resuming import NothingToGoOnFrom
+from .seals import ORIGIN
 from .storage import (
     number,
     read_csv,
@@ -40,15 +43,19 @@ from .storage import (
 
 __all__ = [
     "FORMAT",
+    "ORIGIN",
     "Answer",
     "Damage",
     "Inspection",
+    "NothingToGoOnFrom",
     "Record",
+    "check_configuration",
     "check_origin",
     "check_whole",
     "content",
     "data_digest",
     "differences",
+    "extensions",
     "fingerprint",
     "in_use",
     "inputs",

@@ -39,8 +39,8 @@ class Inspection:
 
     ``lines`` are the whole ones of the chain. Of ``n_sealed`` rounds the first ``n_whole`` are
     whole in every file. ``checkpoint`` names the file of the last of these that a checkpoint is
-    kept of, and ``resumable`` counts the rounds up to it. ``summary`` is None where it is missing
-    or damaged.
+    kept of, and ``resumable`` counts the rounds up to it; ``whole`` counts them for every file of
+    a checkpoint that is whole. ``summary`` is None where it is missing or damaged.
     """
 
     directory: Path
@@ -49,6 +49,7 @@ class Inspection:
     n_whole: int
     checkpoint: str | None
     resumable: int
+    whole: Mapping[str, int]
     summary: dict[str, Any] | None = field(repr=False)
     damage: tuple[Damage, ...]
 
@@ -60,11 +61,15 @@ class Inspection:
 
     @property
     def kept(self) -> list[dict[str, Any]]:
-        """The chain's lines up to the last round that can be resumed after."""
+        """The chain's lines up to the last round that can be resumed after.
+
+        And what it has gone on with since, if that was said later: so it goes on again.
+        """
         if self.resumable == self.n_sealed:
             return self.lines
         beyond = [i for i, line in enumerate(self.lines) if line.get("round") == self.resumable]
-        return self.lines[: beyond[0]]
+        later = self.lines[beyond[0] :]
+        return [*self.lines[: beyond[0]], *(line for line in later if "resumed" in line)]
 
 
 def inspect(directory: Path) -> Inspection:
@@ -105,16 +110,15 @@ def inspect(directory: Path) -> Inspection:
     ]
     damage += [found for found in bad if found is not None]
     n_whole = min([len(rounds), *(f.round for f in bad if f is not None and f.round is not None)])
-    name, resumable = None, 0
     sealed = {line["checkpoint"]: i for i, line in enumerate(rounds)}
     stored = {file: _digest(directory / file) for file in CHECKPOINTS}
-    for file, found in stored.items():
-        after = sealed.get(found, -1) + 1
-        if resumable < after <= n_whole:
-            name, resumable = file, after
+    after = {file: sealed.get(found, -1) + 1 for file, found in stored.items()}
+    whole = {file: n for file, n in after.items() if 0 < n <= n_whole}
+    name = max(whole, key=whole.__getitem__, default=None)
+    resumable = 0 if name is None else whole[name]
     damage += _bad_checkpoints(directory, stored, sealed, finished)
     return Inspection(
-        directory, lines, len(rounds), n_whole, name, resumable, summary, tuple(damage)
+        directory, lines, len(rounds), n_whole, name, resumable, whole, summary, tuple(damage)
     )
 
 

@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from .disk import Disk
 from .formats import FORMAT
 from .inspection import CHECKPOINTS, Inspection, inspect
 from .reading import read_summary
-from .resuming import checkpoint_to_go_on_from, cut, drop_unsealed
+from .resuming import NothingToGoOnFrom, checkpoint_to_go_on_from, cut, drop_unsealed
 from .storage import (
     append_csv,
     atomic,
@@ -61,6 +61,8 @@ PARTIAL = "checkpoint.npz.part"
 LEFT_OVER = {".lock", ".hydra.part", f"{seals.NAME}.part"}
 BEGUN = {*LEFT_OVER, ".hydra", seals.NAME, "instance.npz", "instance.npz.part", "summary.json.part"}
 """What a kill may leave of a record that was being laid down, without and with its seals."""
+RESULTS = ("test", "full_pool", "stopped", "aulc", "labels_needed", "goals", "n_queries", "results")
+"""Of a finished run's summary, what a run that goes on has not come to yet."""
 
 
 @dataclass
@@ -160,7 +162,8 @@ class Record:
         """One round, with ``row`` as its line of ``rounds.csv``: its files and their seal.
 
         The checkpoint takes the place of the last one, which is kept if it is known to be on the
-        disk; if not, an earlier one is.
+        disk; if not, an earlier one is. Once the budget has a say, the one before it stays: from
+        there a larger budget goes on.
         """
         latest, previous = (self.directory / name for name in CHECKPOINTS)
         partial, content = self.directory / PARTIAL, checkpoint_bytes(round.checkpoint)
@@ -177,6 +180,10 @@ class Record:
         if durable:
             self._disk.settle()
         self._chain.add(line, durable=durable)
+        if round.bound_from is not None:
+            keeps = round.bound_from == round.index
+            if keeps and latest.exists():
+                sync(latest)
         if keeps and latest.exists():
             os.replace(latest, previous)
         os.replace(partial, latest)
@@ -272,18 +279,45 @@ class Record:
             if gathered.exists() and not utilities.folder(self.directory).exists():
                 self._chain.add({"utilities": file_digest(gathered)})
 
-    def rewind(self, found: Inspection, restart: bool = False) -> Checkpoint | None:
+    def reopen(self, found: Inspection, batch_size: int, restart: bool = False) -> Inspection:
+        """What a larger budget goes on from: the last rounds in which the budget had no say.
+
+        Raises `NothingToGoOnFrom` where no checkpoint of them is kept.
+        """
+        for name, n_rounds in sorted(found.whole.items(), key=lambda item: -item[1]):
+            checkpoint = read_checkpoint(self.directory / name, self.instance)
+            n_queried = len(checkpoint.rows) - len(self.instance.init)
+            if not checkpoint.done and n_queried % batch_size == 0:
+                return replace(found, checkpoint=name, resumable=n_rounds)
+        if found.n_sealed and not restart:
+            raise NothingToGoOnFrom(
+                f"{self.directory} keeps no checkpoint from before its budget had a say · "
+                "--restart begins at round 0 again, and ends the same"
+            )
+        return replace(found, checkpoint=None, resumable=0)
+
+    def rewind(
+        self,
+        found: Inspection,
+        restart: bool = False,
+        resumed: Mapping[str, Any] | None = None,
+    ) -> Checkpoint | None:
         """Drop whatever lies beyond the last whole round, and return its checkpoint.
 
-        ``restart`` drops every round. Raises `BadInput` where there is nothing to go on from.
+        ``restart`` drops every round; ``resumed`` says with what else than before the run goes on.
+        Raises `BadInput` where there is nothing to go on from.
         """
         name, checkpoint = checkpoint_to_go_on_from(found, restart), None
         if name is not None:
             checkpoint = read_checkpoint(self.directory / name, self.instance)
             check_rows(self.directory / name, checkpoint, self.instance)
         with _writable(self.directory):
+            self._unfinish(found)
             lines = cut(found, name, done=checkpoint is not None and checkpoint.done)
+            lines += [] if resumed is None else [{"resumed": dict(resumed)}]
             self._chain.write([self._of_now(lines[0]), *lines[1:]])
+            if not any("utilities" in line for line in lines):  # they are in parts again
+                (self.directory / utilities.GATHERED).unlink(missing_ok=True)
             drop_unsealed(self.directory, seals.rounds(lines))
         self._disk.settled = True
         return checkpoint
@@ -293,6 +327,13 @@ class Record:
         files = {**header["files"], "instance.npz": digest(self._instance_bytes())}
         return {**header, "format": FORMAT, "files": files}
 
+    def _unfinish(self, found: Inspection) -> None:
+        """A finished run that goes on says so before anything of it is taken away."""
+        if found.summary is not None and found.summary.get("status") == "finished":
+            self._chain.head = found.lines[-1]["chain"]
+            said = {key: v for key, v in found.summary.items() if key not in RESULTS}
+            self.write_summary({**said, "status": "running"})
+
     def consolidate(self) -> None:
         """Gather the utilities of all rounds in one file, after the last one, and seal it."""
         if not utilities.folder(self.directory).exists():
@@ -301,10 +342,6 @@ class Record:
         if not any("utilities" in line for line in lines):
             self._chain.add({"utilities": utilities.gather(self.directory, self.instance.pool)})
         shutil.rmtree(utilities.folder(self.directory))
-
-    def resumed_with(self, origin: Mapping[str, Any]) -> None:
-        """Put down with what other code the run goes on."""
-        self._chain.add({"resumed": {key: origin[key] for key in seals.ORIGIN if key in origin}})
 
     def results(self) -> str:
         """One hash for what the rounds came to; see `goralx.records.seals.results`."""

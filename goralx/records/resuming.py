@@ -14,18 +14,22 @@ from .inspection import CHECKPOINTS, REPLACEABLE, Inspection
 from .storage import keep_rows, sync
 
 
+class NothingToGoOnFrom(BadInput):
+    """No round of a record can be gone on from; only if asked does it begin at round 0 again."""
+
+
 def checkpoint_to_go_on_from(found: Inspection, restart: bool) -> str | None:
     """The file of a checkpoint, or None to begin at round 0.
 
-    Raises `BadInput` where the configuration is damaged, or all rounds would have to be dropped
-    and ``restart`` does not say so.
+    Raises `BadInput` where the configuration is damaged, and `NothingToGoOnFrom` where all rounds
+    would have to be dropped and ``restart`` does not say so.
     """
     configuration = [d for d in found.damage if d.path.parent.name == ".hydra"]
     if configuration:
         raise BadInput(f"{configuration[0]} · start the run anew, in another directory")
     lost = [d for d in found.damage if d.path.name not in REPLACEABLE]
     if lost and found.checkpoint is None and not restart:
-        raise BadInput(
+        raise NothingToGoOnFrom(
             f"{'; '.join(map(str, lost))} · no round before it can be gone on from: "
             f"`goralx resume {found.directory} --restart` begins at round 0 again"
         )
@@ -39,7 +43,8 @@ def cut(found: Inspection, name: str | None, done: bool) -> list[Mapping[str, An
     between leaves a record that is resumed to the same end.
     """
     latest, previous = (found.directory / file for file in CHECKPOINTS)
-    lines: list[Mapping[str, Any]] = [*(found.lines[:1] if name is None else found.kept)]
+    said = [line for line in found.lines if "resumed" in line]
+    lines: list[Mapping[str, Any]] = [*found.lines[:1], *said] if name is None else [*found.kept]
     if not done:
         utilities.unpack(found.directory, seals.rounds(lines))
         lines = [line for line in lines if "utilities" not in line]

@@ -61,7 +61,7 @@ def gather(directory: Path, pool: Rows) -> str:
 
 
 def unpack(directory: Path, rounds: Sequence[Mapping[str, Any]]) -> None:
-    """Take ``utilities.npz`` apart again, for the rounds that these lines seal, and remove it."""
+    """Take ``utilities.npz`` apart again, for the rounds that these lines seal."""
     for line in rounds if (directory / GATHERED).exists() else ():
         path = part(directory, line["round"])
         if line["utility"] is None or (path.exists() and file_digest(path) == line["utility"]):
@@ -69,7 +69,6 @@ def unpack(directory: Path, rounds: Sequence[Mapping[str, Any]]) -> None:
         path.parent.mkdir(exist_ok=True)
         with atomic(path) as file:
             file.write(npy_bytes(_gathered(directory, line["round"])[0]))
-    (directory / GATHERED).unlink(missing_ok=True)
 
 
 def sealed_as_found(directory: Path, round: int) -> str | None:

@@ -22,7 +22,7 @@ def check_is_label_operator(operator: LabelOperator) -> None:
     """An operator extends goralx.LabelOperator, and its declarations have the declared types."""
     name = type(operator).__name__
     assert isinstance(operator, LabelOperator), f"let {name} extend goralx.LabelOperator"
-    for declared in ("needs_ground_truth", "decomposable"):
+    for declared in ("needs_ground_truth", "decomposable", "uses_progress"):
         value = getattr(operator, declared)
         assert isinstance(value, bool), f"{declared} = {value!r}; allowed: True, False"
     needs = operator.needs_model
@@ -39,6 +39,18 @@ def check_shapes(operator: LabelOperator) -> None:
             for n in (1, N):
                 result = operator(U[:n], log_P[:n], _labels(operator, y[:n]), progress)
                 require_array(result, (n,), f"K={K}, progress={progress}: the utility")
+
+
+def check_progress_declared(operator: LabelOperator) -> None:
+    """Without declaring ``uses_progress`` it gives the same at every stage of the budget."""
+    if operator.uses_progress:
+        return
+    for K in CLASSES:
+        U, log_P, y = _world(K)
+        first, *others = (operator(U, log_P, _labels(operator, y), at) for at in PROGRESS)
+        assert all(np.array_equal(first, other) for other in others), (
+            f"K={K}: the utility changes with progress; declare uses_progress = True"
+        )
 
 
 def check_sample_order(operator: LabelOperator) -> None:
@@ -230,6 +242,7 @@ def _labels(operator: LabelOperator, y: Labels) -> Labels | None:
 CHECKS: tuple[Check, ...] = (
     check_is_label_operator,
     check_shapes,
+    check_progress_declared,
     check_sample_order,
     check_separable,
     check_single_precision,

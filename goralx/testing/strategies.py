@@ -18,7 +18,7 @@ def check_is_strategy(strategy: Strategy) -> None:
     """A strategy extends goralx.Strategy, and its declarations are True or False."""
     name = type(strategy).__name__
     assert isinstance(strategy, Strategy), f"let {name} extend goralx.Strategy"
-    for declared in ("needs_ground_truth", "uses_goal"):
+    for declared in ("needs_ground_truth", "uses_goal", "uses_progress"):
         value = getattr(strategy, declared)
         assert isinstance(value, bool), f"{declared} = {value!r}; allowed: True, False"
 
@@ -110,6 +110,15 @@ def check_goal_declared(strategy: Strategy) -> None:
         )
 
 
+def check_progress_declared(strategy: Strategy) -> None:
+    """Without declaring ``uses_progress`` it chooses the same at every stage of the budget."""
+    if strategy.uses_progress:
+        return
+    assert rows_of(strategy, progress=0.0) == rows_of(strategy, progress=1.0), (
+        "what it chooses changes with query.candidates.progress; declare uses_progress = True"
+    )
+
+
 def check_inputs_untouched(strategy: Strategy) -> None:
     """A strategy writes into nothing: features, labels, predictions, rows, utilities, theta."""
     asked = query(strategy, 5)
@@ -136,9 +145,12 @@ def check_float32_features(strategy: Strategy) -> None:
             require_close(single.utility[seen], double.utility[seen], wrong, rtol=1e-3)
 
 
-def rows_of(strategy: Strategy, *, seed: int = 7, alike: bool = False) -> list[int]:
+def rows_of(
+    strategy: Strategy, *, seed: int = 7, alike: bool = False, progress: float = 0.5
+) -> list[int]:
     """The places that it chooses for a batch of 5."""
-    return [int(row) for row in strategy.select(query(strategy, 5, seed=seed, alike=alike)).rows]
+    asked = query(strategy, 5, seed=seed, alike=alike, progress=progress)
+    return [int(row) for row in strategy.select(asked).rows]
 
 
 CHECKS: tuple[Check, ...] = (
@@ -151,6 +163,7 @@ CHECKS: tuple[Check, ...] = (
     check_same_rows_in_another_process,
     check_global_generators_unused,
     check_ties_at_random,
+    check_progress_declared,
     check_inputs_untouched,
     check_float32_features,
 )

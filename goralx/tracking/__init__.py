@@ -6,7 +6,7 @@ goes on.
 
 from .closing import close_sweep, tracked_lines
 from .guarded import Guarded
-from .ledger import how_far
+from .ledger import how_far, supersede
 from .mlflow import (
     MlflowTracker,
     StoreUnusable,
@@ -41,6 +41,7 @@ __all__ = [
     "records_below",
     "serve",
     "steps_bar",
+    "supersede",
     "sync",
     "terminable",
     "tracked_lines",

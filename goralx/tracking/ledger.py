@@ -5,7 +5,8 @@
 ``n_labelled`` the last round told, by its number of labels; null before the first
 ``error``      what the tracker raised, null otherwise
 and what the tracker itself notes to find the run again (`goralx.tracking.mlflow`: ``uri``,
-``experiment_id``, ``run_id``). Written whole or not at all; a record is whole without it.
+``experiment_id``, ``run_id``, and under ``superseded`` the ids of those whose place it takes).
+Written whole or not at all; a record is whole without it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ def note(directory: Path, **changes: Any) -> None:
     after = {**before, **changes}
     if after != before:
         write_json(directory / FILE, after, durable=False)  # every round; the record is the truth
+
+
+def supersede(directory: Path) -> None:
+    """The record is about to tell another run than was tracked: a new one takes its place."""
+    found = noted(directory)
+    if found.get("run_id"):
+        earlier = [*found.get("superseded", []), found["run_id"]]
+        note(directory, run_id=None, superseded=list(dict.fromkeys(earlier)))
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def summary_results(directory):
             "chain",
             "sha256",
             "peak_memory_mb",
+            "extended_from",
         )
     }
 

@@ -359,9 +359,18 @@ class AboveTheMean(goralx.LabelOperator):
         return best - best.mean()
 
 
+@dataclass(frozen=True)
+class Bolder(goralx.LabelOperator):
+    """From the worst label's utility to the best one's, and does not declare it."""
+
+    def __call__(self, U, log_P, y_true, progress):
+        return (1 - progress) * U.min(axis=1) + progress * U.max(axis=1)
+
+
 OPERATORS = {
     "check_is_label_operator": NeedsAString(),
     "check_shapes": KeepsDimensions(),
+    "check_progress_declared": Bolder(),
     "check_sample_order": Cumulative(),
     "check_separable": AboveTheMean(),
     "check_single_precision": PerByte(),
@@ -510,6 +519,15 @@ class ThreeColours(goralx.Strategy):
         return Selection(query.rng.permutation(coloured)[: query.batch_size])
 
 
+@dataclass(frozen=True)
+class Settles(goralx.Strategy):
+    """Explores at first and exploits at last, and does not declare it."""
+
+    def select(self, query: Query) -> Selection:
+        least = query.log_P.max(axis=1)
+        return query.top(-least if query.candidates.progress < 0.5 else least)
+
+
 STRATEGIES = {
     "check_is_strategy": GoalByName(),
     "check_ground_truth_declared": Peeks(),
@@ -520,6 +538,7 @@ STRATEGIES = {
     "check_same_rows_in_another_process": ByHash(),
     "check_global_generators_unused": GlobalShuffle(),
     "check_ties_at_random": FirstOfTheTied(),
+    "check_progress_declared": Settles(),
     "check_inputs_untouched": ScalesInPlace(),
     "check_float32_features": ByBytes(),
 }

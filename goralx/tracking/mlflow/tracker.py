@@ -24,6 +24,7 @@ EVERY = "seconds/total"
 """A metric that every round has."""
 
 MAX_PARAMS, MAX_METRICS = 100, 1000  # in one call
+SUPERSEDED = "goralx.superseded_by"
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED", "running": "KILLED"}
 """MLflow's word for how a record ended; one that still says running was killed."""
 
@@ -68,6 +69,7 @@ class MlflowTracker:
             client.log_batch(run_id, params=entities("Param", params[first : first + MAX_PARAMS]))
         tracked = MlflowRun(client, run_id, run, start_ms, steps_told(client, found))
         tracked.catch_up()
+        _retire(client, noted(run.directory).get("superseded", []), run_id)
         return tracked
 
 
@@ -138,6 +140,23 @@ class MlflowRun(TrackedRun):
     def _time(self, seconds: float) -> int:
         """Milliseconds since 1970, by the run's own clock: the same whenever it is told."""
         return self.start_ms + round(1000 * seconds)
+
+
+def _retire(client: Any, run_ids: Iterable[str], by: str) -> None:
+    """Runs that tell what their record says no more: tagged, and deleted as MLflow deletes.
+
+    What it deletes can be restored, and is not drawn beside the run that has the whole curve.
+    """
+    for run_id in run_ids:
+        try:
+            found = client.get_run(run_id)
+        except Exception as error:
+            if not is_error(error, "RESOURCE_DOES_NOT_EXIST"):  # another store has other runs
+                raise
+            continue
+        if run_id != by and found.info.lifecycle_stage == "active":
+            client.set_tag(run_id, SUPERSEDED, by)
+            client.delete_run(run_id)
 
 
 def steps_told(client: Any, found: Any) -> set[int]:
