@@ -92,7 +92,7 @@ def _read_uci(path: Path) -> tuple[np.ndarray, np.ndarray]:
             warnings.filterwarnings("ignore", ".*input contained no data")
             table = np.loadtxt(path, dtype=str, delimiter=",", ndmin=2)
         return table[:, 1:].astype(np.float64), table[:, 0]
-    except (ValueError, OSError) as error:
+    except Exception as error:  # whatever a damaged file makes numpy raise
         raise _unreadable(path, "letter,x-box,...,yegvx", error) from error
 
 
@@ -102,7 +102,7 @@ def _read_arff(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         data, meta = arff.loadarff(path)
-    except (OSError, ValueError, StopIteration, NotImplementedError) as error:
+    except Exception as error:  # scipy's parser raises whatever a line makes it stumble over
         raise _unreadable(path, "16 numeric attributes and the letter", error) from error
     kinds = dict(zip(meta.names(), meta.types()))
     nominal = [name for name, kind in kinds.items() if kind == "nominal"]

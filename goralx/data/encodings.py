@@ -10,6 +10,8 @@ from typing import IO, cast
 
 from goralx.errors import BadInput, as_word
 
+from .unpacking import check_fits
+
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins with UTF-16's
@@ -69,8 +71,11 @@ def _decode(path: Path, codec: codecs.CodecInfo) -> None:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
+    unpacked = 0
     with opened(path) as stream:
         while chunk := stream.read(CHUNK):
+            unpacked += len(chunk)
+            check_fits(path, unpacked)
             yield chunk
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +35,7 @@ def encode_labels(
         return _among(plain_labels(labels, where, marks=set(marks) - set(classes)), classes, where)
     values = plain_labels(labels, where, marks=marks)
     names, y = np.unique(values, return_inverse=True)
+    _check_text(names, y, where)
     K, total = len(names), len(values)
     if K < 2:
         raise BadInput(
@@ -99,7 +101,8 @@ def plain_labels(
         _check_one_kind(values, where)
         values = values.astype(str)
     if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
+        texts = [_decoded(value, row, where) for row, value in enumerate(values.tolist())]
+        values = np.array(texts, dtype=str)
     if values.dtype.kind in "UT":
         found = np.isin(values, sorted(marks))
         if found.any():
@@ -112,6 +115,29 @@ def plain_labels(
     if values.dtype.kind == "f" and (values == np.round(values)).all():
         return values.astype(np.int64)
     return values
+
+
+def _decoded(value: bytes, row: int, where: str) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(
+            f"{where}: the label of row {row} is {value!r}, bytes that are not UTF-8; save labels "
+            "as text"
+        ) from None
+
+
+def _check_text(classes: NDArray[Any], y: Labels, where: str) -> None:
+    """A name with half of a surrogate pair in it is no text that could be written anywhere."""
+    for k, name in enumerate(classes.tolist()):
+        try:
+            str(name).encode("utf-8")
+        except UnicodeEncodeError:
+            row = int(np.flatnonzero(y.ravel() == k)[0])
+            raise BadInput(
+                f"{where}: the label of row {row} is {name!a}, which is not text (half of a "
+                "surrogate pair); save labels as text"
+            ) from None
 
 
 def _check_one_kind(values: np.ndarray, where: str) -> None:

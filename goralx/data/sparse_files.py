@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from goralx.errors import BadInput
 
 from .sources import first_line, read_arrays
 from .sparse import Sparse
+from .unpacking import check_archive
 
 FORMATS = ("csr", "csc", "coo", "bsr", "dia")
 MOST_FEATURES = 1 << 26
@@ -37,13 +37,14 @@ def read_sparse_npz(path: Path) -> Sparse:
         raise BadInput(f"{path}: sparse format {name!r}; allowed: {', '.join(FORMATS)}")
     _check_shape(path, shape)
     try:
+        check_archive(path)
         X = sparse.load_npz(path)
         if name in ("csr", "csc", "bsr"):
             X.check_format()
         return Sparse.of(X, str(path))
     except BadInput:
         raise
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zlib.error) as error:
+    except Exception as error:  # numpy, scipy and zipfile raise a dozen kinds
         raise BadInput(f"{path} is not a readable sparse .npz ({first_line(error)})") from error
 
 
@@ -56,7 +57,7 @@ def read_svmlight(path: Path) -> tuple[Sparse, np.ndarray]:
 
     try:
         X, y = load_svmlight_file(str(path))
-    except (OSError, ValueError, OverflowError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    except Exception as error:  # its parser and decompressors raise a dozen kinds
         raise BadInput(
             f"cannot read {path} as svmlight ({first_line(error)}); its lines are "
             "label index:value index:value ..., indices ascending"

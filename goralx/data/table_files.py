@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -125,10 +123,7 @@ def read_table(path: Path, label: str | None, how: Reading | None = None) -> Tab
                 table = _csv(path, label, how, how.delimiter or DELIMITERS[suffix])
         except (BadInput, UnknownName):
             raise
-        # EmptyDataError, ParserError, UnicodeDecodeError and pyarrow's are ValueErrors
-        except (
-            ValueError, OSError, EOFError, zlib.error, BadZipFile, ImportError, Warning,
-        ) as error:  # fmt: skip
+        except Exception as error:  # pandas, pyarrow and decompressors raise dozens of kinds
             raise BadInput(f"cannot read {path} as a table ({_said(error)})") from error
     if table.frame.empty:
         raise BadInput(f"{path} has no rows of data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import pickle
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from scipy.sparse import csr_array, save_npz
 
 import goralx
 from goralx.app.cli import main
@@ -114,7 +116,17 @@ def _zipped(name: str, content: bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr(name, content)
+        if name == "X.npy":
+            archive.writestr("y.npy", _saved(np.save, Y))
     return out.getvalue()
+
+
+def _claims(name: str, size: int) -> bytes:
+    """An archive whose directory says that its file, of nothing but zeros, is so large."""
+    made = bytearray(_zipped(name, bytes(1000)))
+    central = made.index(b"PK\x01\x02")
+    made[central + 24 : central + 28] = min(size, 0xFFFFFFFE).to_bytes(4, "little")
+    return bytes(made)
 
 
 def _saved(save: Callable[..., None], *values: Any, **named: Any) -> bytes:
@@ -147,6 +159,12 @@ def files() -> dict[str, tuple[str, bytes]]:
         "d.svm": ("svmlight", light.encode()),
         "d.arff": ("letter", arff.encode()),
         "x.npy": ("npy", _saved(np.save, X)),
+        "d.jsonl": (
+            "csv",
+            "".join(f'{{"u": {i % 7}, "k": "{i % 3}"}}\n' for i in range(40)).encode(),
+        ),
+        "d.csv.gz": ("csv", gzip.compress(_table(), mtime=0)),
+        "s.npz": ("npz", _saved(save_npz, csr_array(X))),
     }
     try:
         import pandas as pd
@@ -176,6 +194,15 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pickle.npy": ("npy", lambda: _saved(np.save, np.array([Bomb()] * 40))),
     "flat.npy": ("npy", lambda: _saved(np.save, X[:, 0])),
     "none.csv.zip": ("csv", lambda: _zipped("../../outside.csv", b"")),
+    "zeros.npz": ("npz", lambda: _claims("X.npy", 1 << 45)),
+    "zeros.csv.zip": ("csv", lambda: _claims("d.csv", 1 << 45)),
+    "zeros.csv.gz": ("csv", lambda: gzip.compress(bytes(1 << 22))),
+    "deep.jsonl": ("csv", lambda: b'{"u": ' + b"[" * 100_000 + b"\n"),
+    "lone.jsonl": (
+        "csv",
+        lambda: b'{"\\ud800": 1, "k": "\\ud800"}\n{"\\ud800": 2, "k": "b"}\n' * 9,
+    ),
+    "deep.npy": ("npy", lambda: _numpy_header("(" * 500 + ")" * 500)),
     "two.csv.gz": ("csv", lambda: b"\x1f\x8b\x08\x00cut"),
 }
 
@@ -399,7 +426,7 @@ def records(draw: st.DrawFn, whole: Path) -> Input:
     content = draw(mutated((whole / name).read_bytes()))
     gone = draw(st.booleans()) and draw(st.booleans())
     running = draw(st.booleans())
-    command = draw(st.sampled_from(["resume", "explain"]))
+    command = draw(st.sampled_from(["resume", "resume n_queries=12", "explain", "verify"]))
 
     def act(folder: Path) -> Callable[[], object]:
         shutil.copytree(whole, folder / "run")
@@ -411,6 +438,12 @@ def records(draw: st.DrawFn, whole: Path) -> Input:
             (folder / "run" / name).unlink()
         else:
             (folder / "run" / name).write_bytes(content)
-        return lambda: main([command, "run"])
+        word, *options = command.split()
+
+        def read() -> int:
+            status = main([word, "run", *options])
+            return 0 if word == "verify" and status == 1 else status  # something differs
+
+        return read
 
     return Input(f"{command} {name} {'gone' if gone else content[:200]!r}", act)

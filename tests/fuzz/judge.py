@@ -126,10 +126,14 @@ def _limit(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise Hang
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # so much of the processor's time, or four times that on the clock where others want it, too
+    timers = [(signal.SIGPROF, signal.ITIMER_PROF, 1), (signal.SIGALRM, signal.ITIMER_REAL, 4)]
+    before = {sent: signal.signal(sent, stop) for sent, _, _ in timers}
+    for _, timer, times in timers:
+        signal.setitimer(timer, times * seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for sent, timer, _ in timers:
+            signal.setitimer(timer, 0)
+            signal.signal(sent, before[sent])
