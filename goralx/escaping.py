@@ -19,6 +19,7 @@ last moment, for the place where it goes. JSON and arrays keep the text itself.
 from __future__ import annotations
 
 import html
+import os
 import re
 import sys
 import unicodedata
@@ -99,9 +100,14 @@ def say(text: str, file: IO[str] | None = None) -> None:
     """Print lines whose parts are escaped, to stdout unless told otherwise.
 
     Letters that the stream's encoding lacks are written as in Python. Anything that would steer
-    the terminal is escaped in any case; line breaks are the caller's own.
+    the terminal is escaped in any case; line breaks are the caller's own. Whoever read the stream
+    may have had enough, as in ``goralx ... | head``: what is said goes nowhere then, and the work
+    goes on.
     """
     stream = sys.stdout if file is None else file
     lines = "\n".join(for_terminal(line) for line in text.split("\n"))
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    print(lines.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    try:
+        print(lines.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from goralx.errors import BadInput, unknown_name
 from goralx.records import read_summary
+
+from .shared import say, short
 
 Found = Literal["missing", "finished", "interrupted", "failed"]
 Action = Literal["run", "skip", "resume", "rerun", "leave", "refuse"]
@@ -59,6 +64,37 @@ def plan(found: Found, on_existing: str, error: str = "") -> Plan:
     if found == "interrupted" or on_existing == "retry":
         return Plan("resume", before)
     return Plan("leave", f"{before} · on_existing=retry tries again")
+
+
+@contextmanager
+def replacing(directory: Path, aside: Path) -> Iterator[None]:
+    """What is in ``directory`` lies ``aside`` until what is done meanwhile has come through.
+
+    It is put back where nothing has taken its place. What lies aside already, from a time that was
+    not done, stays: then the directory holds no more than that left.
+    """
+    if aside.is_dir():
+        shutil.rmtree(directory)
+    else:
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        directory.rename(aside)
+    try:
+        yield
+    except BaseException:
+        if not put_back(directory, aside):
+            say(f"what {short(directory)} held before is kept in {short(aside)} until it is done")
+        raise
+    shutil.rmtree(aside)
+
+
+def put_back(directory: Path, aside: Path) -> bool:
+    """Whether what lay aside is in its place again, where that is free."""
+    if not aside.is_dir() or (directory / ".hydra").is_dir():
+        return False
+    if directory.is_dir():
+        shutil.rmtree(directory)
+    aside.rename(directory)
+    return True
 
 
 def refusal(directory: Path, why: str) -> BadInput:

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +31,7 @@ from goralx.tracking import AFTER_THE_ROUND, close_sweep
 
 from .comparing import after_sweep
 from .configuration import recorded
-from .existing import Plan, found_in, plan, refusal
+from .existing import Plan, found_in, plan, put_back, refusal, replacing
 from .extending import run_to_extend, same_budget
 from .objective import objective
 from .renamed import as_now
@@ -162,6 +162,9 @@ class Session:
             if not (made.info.directory / ".hydra").is_dir() and self.sweep.is_extended:
                 made = self._begun_with_less(made)
             directory = made.info.directory
+            aside = self.sweep.aside(directory)
+            if not self.dry:  # where the process was killed before there was a new run
+                put_back(directory, aside)
             outcome = replace(outcome, run=directory.name)
             found, error = found_in(directory)
             todo = plan(found, made.info.config["on_existing"], error)
@@ -180,12 +183,14 @@ class Session:
                 return replace(outcome, ending="elsewhere", why="another process writes it")
             if self.reports:
                 escaping.say(outcome.title + ("" if found == "missing" else f": {todo.why}"))
-            if todo.action == "rerun":
-                shutil.rmtree(directory)
             if todo.action == "resume":
                 summary = self._resume(made, before)
             else:
-                summary = made.run(files(directory))
+                anew = replacing(directory, aside) if todo.action == "rerun" else nullcontext()
+                with anew:
+                    summary = made.run(files(directory))
+            if aside.is_dir():  # from a time when it was not done
+                shutil.rmtree(aside)
             ending = "resumed" if todo.action == "resume" else "done"
             value = objective(summary, made.info.config["objective"])
             return replace(outcome, ending=ending, value=value)

@@ -2,6 +2,7 @@
 
 ``sweep.json``               the commands that the sweep is of, and where they were given
 ``.jobs/<session>/<n>.json`` how a job went, a folder for each time that a command was given
+``.jobs/replaced/``          what runs held that are being run anew, until they are done
 ``.jobs/claims/``            locks, one for each run: held by the process that has taken it
 
 The folder's own name follows from the command, so that the same command finds its sweep again.
@@ -196,6 +197,10 @@ class SweepFolder:
         folder = self.path / ".jobs" / "claims"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{name}.lock")
+
+    def aside(self, directory: Path) -> Path:
+        """Where a run of its is kept while another takes its place."""
+        return self.path / ".jobs" / "replaced" / directory.name
 
     def session(self, name: str) -> SessionLog:
         return SessionLog(self.path / ".jobs" / name)

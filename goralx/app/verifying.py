@@ -67,7 +67,8 @@ def _runs(directory: Path) -> list[Path]:
     """The run in a directory, or those below it."""
     if (directory / ".hydra").is_dir() or (directory / "summary.json").exists():
         return [directory]
-    found = sorted(path.parent for path in directory.rglob(".hydra") if path.is_dir())
+    within = (path for path in directory.rglob(".hydra") if path.is_dir())
+    found = sorted(p.parent for p in within if ".jobs" not in p.relative_to(directory).parts)
     if not found:
         raise BadInput(f"{directory} holds no run and no sweep · give the directory of one")
     return found

@@ -413,3 +413,13 @@ def test_logging_is_as_it_was_when_the_command_line_is_a_function(here, capsys):
     assert call(capsys, "--info", "config", "dataset=iris").status == 0
     call(capsys, "hydra.verbose=true", "batch_size=0", "dataset=iris")
     assert (root.level, list(root.handlers)) == before
+
+
+@pytest.mark.parametrize("words", [[], ["-m", "seed=0,1"]])
+def test_whoever_reads_may_have_had_enough(words, tmp_path):
+    pipe = f"{sys.executable} -m goralx {' '.join([*SHORT, *words])} | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {pipe}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "Broken" not in done.stderr, done.stderr
+    assert len(runs(tmp_path)) == (2 if words else 1)

@@ -138,6 +138,33 @@ def test_existing_runs_are_refused_or_run_anew_on_request(here, capsys):
     assert "error, rerun, resume, retry, skip" in odd.errors[0]
 
 
+def test_what_is_run_anew_is_kept_until_that_is_done(here, capsys, monkeypatch):
+    one = ("-m", *FEW, "strategy=random", "seed=0")
+    assert call(capsys, *one).status == 0
+    (run,) = runs(here)
+    whole = contents(here)
+    with monkeypatch.context() as patched:  # refused before there is a new one
+        patched.setattr("goralx.app.runner.run", lambda *a, **k: raising(BadInput("no"))())
+        assert call(capsys, *one, "on_existing=rerun").status == 2
+    assert contents(here) == whole
+    with monkeypatch.context() as patched:
+        failing(patched, raising(RuntimeError("gone")), lambda rounds: True)
+        failed = call(capsys, *one, "on_existing=rerun")
+    aside = run.parent / ".jobs" / "replaced" / run.name
+    assert failed.status == 1 and f"is kept in {aside.relative_to(here)}" in failed.err
+    assert json.loads((run / "summary.json").read_text())["status"] == "failed"
+    kept = {aside / path.relative_to(run): content for path, content in whole.items()}
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert call(capsys, "verify", str(run.parent)).out.count("verify") == 0
+    assert counts(call(capsys, *one, "on_existing=retry")) == (
+        "sweep: 0 done, 0 skipped, 1 resumed, 0 failed"
+    )
+    assert not aside.exists()
+    run.rename(aside)  # as a kill right after that would leave it
+    assert counts(call(capsys, *one)) == "sweep: 0 done, 1 skipped, 0 resumed, 0 failed"
+    assert run.is_dir() and not aside.exists()
+
+
 def test_a_damaged_record_is_named_and_costs_no_other(here, capsys):
     two = ("-m", *FEW, "strategy=random", "seed=0,1")
     assert call(capsys, *two).status == 0

@@ -45,13 +45,13 @@ def test_arrays(tmp_path, monkeypatch):
     monkeypatch.setattr(unpacking, "memory", lambda: 1000)  # what is not asked for may be larger
     assert len(dense.instance(np.random.default_rng(0)).pool) == 26
     monkeypatch.setattr(unpacking, "memory", lambda: 100)
-    with pytest.raises(BadInput, match="d.npz: X.npy unpacks to more than"):
+    with pytest.raises(BadInput, match=r"d\.npz: X\.npy unpacks to more than"):
         dense.instance(np.random.default_rng(0))
     sparse = build(
         "dataset", "npz", path=str(tmp_path / "s.npz"), labels=str(tmp_path / "y.npy"),
         n_init=4, n_test=10,
     )  # fmt: skip
-    with pytest.raises(BadInput, match="s.npz: .*npy unpacks to more than"):
+    with pytest.raises(BadInput, match=r"s\.npz: .*npy unpacks to more than"):
         sparse.instance(np.random.default_rng(0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import sys
@@ -19,9 +20,16 @@ from .judge import Tally, judge
 SHARES = {"data": 0.35, "overrides": 0.25, "plugins": 0.15, "records": 0.25}
 
 
-def fuzz(n: int, *, first: int = 0, limit: float = 30.0, kinds: tuple[str, ...] = ()) -> Tally:
-    """Judge n inputs, of each kind its share; ``first`` is the seed."""
-    tally = Tally()
+def fuzz(
+    n: int,
+    *,
+    first: int = 0,
+    limit: float = 30.0,
+    kinds: tuple[str, ...] = (),
+    seconds: float = math.inf,
+) -> Tally:
+    """Judge n inputs, of each kind its share, or what ``seconds`` allow; ``first`` is the seed."""
+    tally, until = Tally(), time.monotonic() + seconds
     home = Path(tempfile.mkdtemp(prefix="goralx-fuzz-"))
     before = {name: os.environ.get(name) for name in ("GORALX_CACHE", "GORALX_DATA")}
     os.environ["GORALX_CACHE"] = str(home / "cache")
@@ -38,7 +46,14 @@ def fuzz(n: int, *, first: int = 0, limit: float = 30.0, kinds: tuple[str, ...] 
         for kind, strategy in made.items():
             if not kinds or kind in kinds:
                 _one_kind(
-                    kind, strategy, max(1, round(n * SHARES[kind])), home, tally, first, limit
+                    kind,
+                    strategy,
+                    max(1, round(n * SHARES[kind])),
+                    home,
+                    tally,
+                    first,
+                    limit,
+                    until,
                 )
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -58,6 +73,7 @@ def _one_kind(
     tally: Tally,
     first: int,
     limit: float,
+    until: float,
 ) -> None:
     @seed(first)
     @settings(
@@ -69,6 +85,8 @@ def _one_kind(
     )
     @given(strategy)
     def each(made: inputs.Input) -> None:
+        if time.monotonic() > until:
+            return
         folder = home / "inside"
         folder.mkdir()
         try:
@@ -85,9 +103,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="*", default=[], choices=sorted(SHARES))
     parser.add_argument("--limit", type=float, default=30.0, help="seconds an input may take")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="that all may take")
     asked = parser.parse_args()
     began = time.perf_counter()
-    tally = fuzz(asked.inputs, first=asked.seed, limit=asked.limit, kinds=tuple(asked.kinds))
+    how = {"first": asked.seed, "limit": asked.limit, "seconds": asked.seconds}
+    tally = fuzz(asked.inputs, kinds=tuple(asked.kinds), **how)
     print(f"{tally.table()}\n{time.perf_counter() - began:.0f} s")
     return 1 if tally.faults else 0
 

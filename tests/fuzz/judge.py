@@ -30,7 +30,15 @@ RUNS = {
     "subprocess.Popen",
     "pickle.find_class",
 }
-CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink"}
+CHANGES = {
+    "os.mkdir": 2,
+    "os.rename": 2,
+    "os.remove": 1,
+    "os.rmdir": 1,
+    "os.link": 2,
+    "os.symlink": 2,
+}
+"""Events that change a name, and which of their arguments is the folder that it is seen from."""
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -56,7 +64,8 @@ class Watch:
             if writes and isinstance(path, str | bytes | os.PathLike):
                 self._write(os.fsdecode(path))
         elif event in CHANGES and isinstance(arguments[0], str | bytes | os.PathLike):
-            self._write(os.fsdecode(arguments[0]))
+            at = CHANGES[event]
+            self._write(os.path.join(_folder(arguments[at:]), os.fsdecode(arguments[0])))
 
     def _write(self, path: str) -> None:
         assert self.inside is not None
@@ -64,6 +73,13 @@ class Watch:
         own = (str(self.inside), "/dev/null", tempfile.gettempdir() + "/goralx-fuzz")
         if not full.startswith(own) and "__pycache__" not in full:
             self.seen.append(("outside", full))
+
+
+def _folder(arguments: tuple[Any, ...]) -> str:
+    """What a folder that is given as an open file is called; nothing where none is given."""
+    number = arguments[0] if arguments else -1
+    given = isinstance(number, int) and number >= 0
+    return os.path.realpath(f"/proc/self/fd/{number}") if given else ""
 
 
 WATCH = Watch()

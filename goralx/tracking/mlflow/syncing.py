@@ -17,8 +17,8 @@ from .stores import absolute_store, connect, default_uri, is_given, shown, sqlit
 from .tracker import STATUS, MlflowTracker, find, steps_told
 from .view import curve_tags
 
-ROOTS = frozenset(("mlartifacts", "mlruns"))
-"""Where artifacts go by default."""
+ROOTS = frozenset(("mlartifacts", "mlruns", ".jobs"))
+"""Where artifacts go by default, and where runs lie that others take the place of."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _level(tracker: MlflowTracker, info: RunInfo, summary: dict[str, Any]) -> st
 def records_below(folder: Path) -> list[Path]:
     """Every run directory in a folder and below it, in the order they were begun.
 
-    Not their copies among MLflow's artifacts.
+    Not their copies among MLflow's artifacts, nor what is being replaced.
     """
     found = {path.parent for path in folder.rglob("summary.json")}
     copies = {each for each in found if not ROOTS.isdisjoint(each.relative_to(folder).parts)}
