@@ -156,7 +156,7 @@ class Session:
         with self.sweep.claim(made.fingerprint) as taken:
             if not taken:
                 return replace(outcome, ending="elsewhere", why="another process has taken it")
-            if not self.log.first(made.fingerprint):
+            if not self.log.first(made.fingerprint, outcome.job):
                 why = "the same run as another job"
                 return replace(outcome, ending="shared", why=why, value=_value(made))
             if not (made.info.directory / ".hydra").is_dir() and self.sweep.is_extended:

@@ -228,12 +228,15 @@ class SessionLog:
         paths = sorted(self.path.glob("*.json"))
         return [_outcome(path) for path in paths]
 
-    def first(self, fingerprint: str) -> bool:
-        """Whether no job of this session has come to the run before; asked under its claim."""
-        try:
-            (self.path / f"{fingerprint[:32]}.seen").touch(exist_ok=False)
-        except FileExistsError:
-            return False
+    def first(self, fingerprint: str, job: int) -> bool:
+        """Whether no other job of this session has come to the run before; asked under its claim.
+
+        The same job comes again where its process was killed.
+        """
+        path = self.path / f"{fingerprint[:32]}.seen"
+        if path.exists():
+            return path.read_text(encoding="ascii") == str(job)
+        path.write_text(str(job), encoding="ascii")
         return True
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@ FEW = ("-m", "dataset=iris", "n_queries=10", "tracker=csv", "progress=false", "f
 LAUNCHERS = {
     "joblib": ("hydra.launcher.n_jobs=2",),
     "submitit_local": ("hydra.launcher.timeout_min=5",),
+    "ray": ("+hydra.launcher.ray.init.num_cpus=2",),
 }
 
 
@@ -42,6 +43,7 @@ def records(folder):
     [
         pytest.param("joblib", marks=needs("hydra_plugins.hydra_joblib_launcher")),
         pytest.param("submitit_local", marks=needs("hydra_plugins.hydra_submitit_launcher")),
+        pytest.param("ray", marks=needs("hydra_plugins.hydra_ray_launcher")),
     ],
 )
 def test_every_launcher_gives_the_same_records_and_counts(launcher, tmp_path, capsys, monkeypatch):
@@ -82,3 +84,43 @@ def test_a_refused_trial_costs_optuna_no_other(tmp_path):
     assert done.status == 2 and "refused" in done.out and "C is a positive" in done.err
     best = yaml.safe_load((tmp_path / "found" / "optimization_results.yaml").read_text())
     assert best["best_params"]["model.C"] in (1, 2)
+
+
+DEADLY = """
+import os
+from dataclasses import dataclass
+
+import goralx
+
+
+@dataclass(frozen=True)
+class Deadly(goralx.Strategy):
+    def select(self, query):
+        if query.candidates.random_state == 1:
+            os.kill(os.getpid(), 9)
+        return goralx.Selection(query.rng.permutation(len(query.candidates))[: query.batch_size])
+
+
+@goralx.hookimpl
+def register_strategies(register):
+    register("deadly", Deadly)
+"""
+
+
+@pytest.mark.slow
+@needs("hydra_plugins.hydra_joblib_launcher")
+def test_a_killed_worker_costs_its_own_job_alone_and_is_said(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "deadly.py").write_text(DEADLY)
+    words = [word for word in FEW if word != "strategy=random"]
+    done = launch(
+        tmp_path, *words, "strategy=deadly", "seed=range(4)", "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2", "hydra.sweep.dir=away", GORALX_PLUGINS="mine",
+    )  # fmt: skip
+    assert done.status == 1, done
+    assert "3 done, 0 skipped" in done.out.replace(
+        "2 done, 0 skipped, 1 resumed", "3 done, 0 skipped"
+    )
+    assert "1 failed" in done.out and "its process was killed, twice" in done.err
+    ended = [json.loads((run / "summary.json").read_text()) for run in runs(tmp_path)]
+    assert sorted(s["config"]["seed"] for s in ended if s["status"] == "finished") == [0, 2, 3]
