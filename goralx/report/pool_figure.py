@@ -94,8 +94,9 @@ def pool(
     marks.append((line, "the last model's boundary"))
     handles, names = zip(*zip(shown, instance.classes, strict=True), *marks)
     legend(
-        figure, handles, [short(name, 30) for name in names], loc="outside lower left",
-        ncols=4 if max(map(len, names)) <= 26 else 3, fontsize=9, labelcolor=INK, frameon=False,
+        axes, handles, [short(name, 30) for name in names], loc="upper left",
+        bbox_to_anchor=(0.0, -0.1), ncols=3 if max(map(len, instance.classes)) <= 16 else 2,
+        fontsize=9, labelcolor=INK, frameon=False, borderaxespad=0.0,
     )  # fmt: skip
     numbered = ", numbered in order" if 0 < len(queried) <= N_NUMBERED else ""
     title(axes, "Pool and queries", f"{len(queried)} queried{numbered}")
@@ -105,6 +106,7 @@ def pool(
 
 def _frame(axes: Axes) -> None:
     """To scale, unless the features' own scales are too unlike."""
+    axes.margins(0.08)  # room for what is said below samples
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     if 1 / ELONGATED <= (right - left) / (top - bottom) <= ELONGATED:
         axes.set_aspect("equal", adjustable="datalim")
