@@ -25,6 +25,7 @@ from goralx.discovery import CHOICES, METRICS, Component, Registry, registry
 from goralx.errors import BadInput, GoralxError, PluginError, as_word, reading, unknown_name
 from goralx.records import check_configuration
 
+from .option_values import declared
 from .renamed import as_now
 
 
@@ -167,7 +168,8 @@ def field_types(cls: type) -> dict[str, Any]:
 def _node_field_type(name: str, hint: Any, default: Any) -> Any:
     """The type as OmegaConf knows it, or Any: what it cannot check is left to the component."""
     if get_origin(hint) is Literal:
-        hint = type(get_args(hint)[0])
+        kinds = {type(value) for value in get_args(hint)}
+        hint = kinds.pop() if len(kinds) == 1 else Any
     try:
         OmegaConf.structured(make_dataclass("Probe", [(name, hint, default)]))
     except (OmegaConfBaseException, ValueError):
@@ -187,17 +189,7 @@ def typed_options(component: Component, given: Mapping[str, Any]) -> dict[str, A
         wanted = " ".join(f"{prefix}.{key}=..." for key in missing)
         raise BadInput(f"{component.chosen} needs a value for {', '.join(missing)} · {wanted}")
     values = OmegaConf.to_object(merged)
-    return {k: _declared(prefix, k, getattr(values, k), types[k]) for k in types}
-
-
-def _declared(prefix: str, key: str, value: Any, hint: Any) -> Any:
-    """What OmegaConf does not know of a type: the values of a Literal, and tuples."""
-    if get_origin(hint) is Literal and value not in get_args(hint):
-        allowed = ", ".join(str(a) for a in get_args(hint))
-        raise BadInput(f"{prefix}.{key}={value}; allowed: {allowed}")
-    if isinstance(value, list) and any(get_origin(h) is tuple for h in (hint, *get_args(hint))):
-        return tuple(value)
-    return value
+    return {k: declared(f"{prefix}.{k}", getattr(values, k), types[k]) for k in types}
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def in_a_line(error: Exception) -> tuple[int, str]:
     """The exit status and the line; GORALX_TRACEBACK=1 raises instead."""
     if os.environ.get("GORALX_TRACEBACK") == "1":
         raise error
-    if _raised_in(error) in ("hydra", "omegaconf"):
+    own = type(error).__module__.partition(".")[0]  # theirs may be raised from what enum raised
+    if {_raised_in(error), own} & {"hydra", "omegaconf"}:
         from .configuration import explain
 
         error = explain(error)

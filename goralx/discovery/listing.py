@@ -6,12 +6,14 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from goralx.errors import unknown_name
 
 from .components import HOOKS, BrokenPlugin, Component, Registry
+from .writable import among, resolved
 
 
 def table(found: Registry) -> str:
@@ -46,7 +48,7 @@ def as_json(
                     "class": f"{c.cls.__module__}.{c.cls.__qualname__}",
                     "origin": c.origin,
                     "doc": _doc(c.cls),
-                    "options": [dataclasses.asdict(o) for o in options(c)],
+                    "options": [_plain(o) for o in options(c)],
                 }
                 for c in components
             ],
@@ -75,17 +77,25 @@ class Option:
 
 def options(component: Component) -> list[Option]:
     """The options of a component, in order."""
-    return [_option(f) for f in component.fields]
+    hints = resolved(component.cls)
+    return [_option(f, hints) for f in component.fields]
 
 
-def _option(f: dataclasses.Field[Any]) -> Option:
+def _option(f: dataclasses.Field[Any], hints: Mapping[str, Any]) -> Option:
     kind = f.type if isinstance(f.type, str) else inspect.formatannotation(f.type)
+    for chosen in among(hints.get(f.name)):
+        if issubclass(chosen, Enum):
+            kind += f", {chosen.__name__} one of {', '.join(chosen.__members__)}"
     if f.default is not dataclasses.MISSING:
         return Option(f.name, kind, f.default, required=False)
     if f.default_factory is not dataclasses.MISSING:
         make: Callable[[], Any] = f.default_factory
         return Option(f.name, kind, make(), required=False)
     return Option(f.name, kind, None, required=True)
+
+
+def _plain(option: Option) -> dict[str, Any]:
+    return {**dataclasses.asdict(option), "default": _called(option.default)}
 
 
 def in_order(found: Registry) -> list[Component]:
@@ -127,7 +137,17 @@ def _failure(b: BrokenPlugin) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
+    value = _called(value)
     return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+def _called(value: Any) -> Any:
+    """Members of an Enum by their names, wherever they stand."""
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, Mapping):
+        return {_called(k): _called(v) for k, v in value.items()}
+    return type(value)(map(_called, value)) if isinstance(value, list | tuple) else value
 
 
 def _doc(cls: type) -> str:

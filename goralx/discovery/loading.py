@@ -21,6 +21,7 @@ from goralx.contracts import plugin_manager
 from goralx.errors import GoralxError, PluginError
 
 from .components import HOOKS, BrokenPlugin, Component, Registry
+from .writable import unwritable
 
 LOOSE = "goralx_plugin_"
 """How the names of modules that are loose files begin."""
@@ -144,6 +145,8 @@ def _add(
         )
     if not (isinstance(cls, type) and is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]
         raise PluginError(f"{origin}: {group} '{name}' must be a frozen dataclass, got {cls!r}")
+    for reason in unwritable(cls):
+        raise PluginError(f"{origin}: {group} '{name}' cannot be configured: {reason}")
     if not name.isidentifier():
         raise PluginError(f"{origin}: {group} '{name}' is not a name; letters, digits, underscores")
     found[group, name] = Component(group, name, cls, origin)
