@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import runs
-from tests.tracking import postgresql
+from tests.tracking import mysql, postgresql
 from tests.tracking.crowd import ROUNDS
 
 ROOT = Path(runs.__file__).resolve().parents[1]
@@ -32,6 +32,15 @@ def postgres(folder):
         pytest.skip(reason)
     with postgresql.server() as address:
         yield lambda n: postgresql.create(address, f"runs{n}")
+
+
+@contextmanager
+def mariadb(folder):
+    reason = mysql.missing()
+    if reason:
+        pytest.skip(reason)
+    with mysql.server() as address:
+        yield lambda n: mysql.create(address, f"runs{n}")
 
 
 @contextmanager
@@ -67,7 +76,7 @@ def _healthy(port):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [sqlite, postgres, mlflow_server])
+@pytest.mark.parametrize("kind", [sqlite, postgres, mariadb, mlflow_server])
 def test_every_run_is_tracked_whole_however_many_come_first(tmp_path, kind):
     from mlflow import MlflowClient
 
