@@ -48,7 +48,7 @@ NAMES = [
     (["stop=utility_threshold", "stop.min_gian=1"], ["'min_gian'", "did you mean 'min_gain'?"]),
     (["stop.min_gain=1"], ["option of stop=budget: 'min_gain'", "stop=utility_threshold has it"]),
     (["stop=any", "stop.rules=[bugdet]"], ["stop 'bugdet'", "did you mean 'budget'?"]),
-    (["stop=any", "stop.rules=['cost label=much']"], ["cost label=much", "NAME OPTION=NUMBER"]),
+    (["stop=any", "stop.rules=['cost label=much']"], ["cost label=much", "NAME OPTION=VALUE"]),
     (["stop=any", "stop.rules=['cost lable=1']"], ["stop=cost: 'lable'", "did you mean 'label'?"]),
     (["+model.extra=3"], ["option of model=softmax: 'extra'", "regime"]),
     (["+extra=3"], ["option 'extra'", "n_queries"]),
