@@ -29,6 +29,11 @@ class Kind:
     contract: str
     refused: str
 
+    @property
+    def one(self) -> str:
+        """The noun with its article."""
+        return f"{'an' if self.noun[0] in 'aeio' else 'a'} {self.noun}"
+
 
 KINDS = {
     "goal": Kind("goal", "GoalContract", "weight=-1.0"),
@@ -76,13 +81,13 @@ def new_plugin(words: list[str]) -> int:
     kinds = parser.add_mutually_exclusive_group(required=True)
     for group, kind in KINDS.items():
         kinds.add_argument(
-            f"--{group}", dest="group", action="store_const", const=group, help=f"a {kind.noun}"
+            f"--{group}", dest="group", action="store_const", const=group, help=kind.one
         )
     asked = parser.parse_args(words)
     folder = write(asked.name, asked.group, Path.cwd())
     run = commands(asked.name, asked.group)
     escaping.say(
-        f"{folder.name}/ is written: a {KINDS[asked.group].noun} that works, in "
+        f"{folder.name}/ is written: {KINDS[asked.group].one} that works, in "
         f"src/{asked.name}.py\n\n"
         f"  cd {folder.name}\n"
         "  python -m pytest                              # its contract, check by check\n"
@@ -130,7 +135,7 @@ def files(name: str, group: str) -> dict[str, str]:
         "package": f"goralx-{name.replace('_', '-')}",
         "cls": _class_name(name),
         "group": group,
-        "kind": kind.noun,
+        "kind": kind.one,
         "hook": HOOKS[group],
         "contract": kind.contract,
         "refused": kind.refused,
