@@ -10,7 +10,17 @@ from pathlib import Path
 from goralx.errors import unknown_name
 from goralx.report import publish
 
-from . import conclusions, data_claims, figures, grid, learning_claims, running, studies, writing
+from . import (
+    arm_table,
+    conclusions,
+    data_claims,
+    figures,
+    grid,
+    learning_claims,
+    running,
+    studies,
+    writing,
+)
 from .arms import Plan
 from .claims import World, check
 from .paper import PLANS
@@ -29,6 +39,9 @@ DATA_SETS = {
     "fig9": "rt_polarity",
 }
 """Whose runs an item needs."""
+
+CURVES = ("fig5", "fig6", "fig8")
+"""Items that say what each arm of their data set reached."""
 
 QUICK = 60
 """Queries of a run in short: a first look, whose verdicts are mostly that nothing can be said."""
@@ -95,12 +108,14 @@ class Reproduction:
                 writing.NOTES.get(item, ""),
                 self._pictures(item, world),
                 tuple(c for c in checked if c.claim.item == item),
+                self._arms(item, world),
             )
             for item in items
         ]
         writing.write_page(self.out / "index.html", "The paper, reproduced", sections, self.command)
         shown = {name: world.results[name] for name in needed}
         writing.write_provenance(self.out / "made.json", self.command, shown)
+        arm_table.write(self.out / "arms.csv", shown)
         rows = [f"  {c.verdict:<15} {c.claim.name}" for c in checked]
         return [*rows, writing.counts(checked), f"  {self.out / 'index.html'}"]
 
@@ -118,6 +133,13 @@ class Reproduction:
             shutil.copyfile(picture, path)
             found.append(path)
         return tuple(path for path in found if path.suffix == ".png")
+
+    def _arms(self, item: str, world: World) -> tuple[Sequence[Sequence[str]], ...]:
+        """What the arms of an item that shows learning curves reached."""
+        if item not in CURVES:
+            return ()
+        found = arm_table.shown(world.results[DATA_SETS[item]])
+        return (found,) if found else ()
 
     def finding(self) -> list[str]:
         """Run the grid and answer its questions, in ``finding/`` beside the paper's results."""
