@@ -1041,7 +1041,7 @@ class Relabels(goralx.Oracle):
 
 
 @dataclass(frozen=True)
-class ByHash(goralx.Oracle):
+class AnswersByHash(goralx.Oracle):
     """Goes by the hash of a text, which is another one in each process."""
 
     def answer(self, asked):
@@ -1055,7 +1055,7 @@ ORACLES = {
     "check_answers_are_of_the_row_alone": Streaming(),
     "check_seed": SmallSeeds(),
     "check_leaves_what_it_is_given": Relabels(),
-    "check_another_process": ByHash(),
+    "check_another_process": AnswersByHash(),
 }
 
 
