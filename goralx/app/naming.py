@@ -118,8 +118,8 @@ def identity(config: Mapping[str, Any], found: Registry) -> dict[str, Any]:
 
 
 def _may_err(config: Mapping[str, Any]) -> bool:
-    """Whether anybody but the truth answers."""
-    return bool(config["oracle"]["name"] != PERFECT)
+    """Whether anybody but the truth answers; nobody else did before there was a choice."""
+    return bool(config.get("oracle", {}).get("name", PERFECT) != PERFECT)
 
 
 def _trains_on_dev(config: Mapping[str, Any]) -> bool:

@@ -26,7 +26,7 @@ def undrawn(monkeypatch):
     def named(picture, folder):
         return Published(picture.name, picture.title, picture.caption, "<svg></svg>", "<svg></svg>")
 
-    monkeypatch.setattr(folder_module, "publish", named)
+    monkeypatch.setattr(folder_module, "publish_widths", named)
 
 
 def sweep(folder, **options):

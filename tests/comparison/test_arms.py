@@ -64,7 +64,7 @@ def test_how_a_run_was_watched_makes_no_arm(tmp_path):
 def test_data_sets_of_one_name_are_told_apart_by_their_options(tmp_path):
     for path in ("a.csv", "b.csv"):
         made.record(tmp_path / path, 0, config={"dataset": {"name": "csv", "path": path}})
-    assert read(tmp_path).datasets == ("csv path=a.csv", "csv path=b.csv")
+    assert read(tmp_path).datasets == ("wine path=a.csv", "wine path=b.csv")
 
 
 def test_of_repeats_with_another_result_the_newest_is_kept(tmp_path):
