@@ -94,7 +94,7 @@ def heat(axes: Axes, one: Said, size: float) -> None:
     axes.set_xticks(range(0, len(columns), step), names[::step], fontsize=size, **tilt)
     axes.set_yticks(range(0, len(one.classes), step), names[: len(one.classes) : step])
     axes.tick_params(axis="y", labelsize=size)
-    axes.set_xlabel("called", fontsize=size + 1)
+    axes.set_xlabel("called (% of the true class)", fontsize=size + 1)
     axes.set_ylabel("true class", fontsize=size + 1)
     for i, j in np.argwhere(shares >= 0.005) if few else ():
         colour = "white" if shares[i, j] > 0.5 else INK
