@@ -107,7 +107,7 @@ def as_word(option: str, value: str | Sequence[str]) -> str:
     if isinstance(value, str):
         return f"{option}={shlex.quote(_quoted(value) if _TO_QUOTE.search(value) else value)}"
     listed = ",".join(value)
-    if any(_TO_QUOTE.search(text) for text in value):
+    if any(_TO_QUOTE.search(text) or "," in text for text in value):
         listed = f"[{','.join(map(_quoted, value))}]"
     return f"{option}={shlex.quote(listed)}"
 

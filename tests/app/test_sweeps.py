@@ -224,8 +224,9 @@ def test_two_processes_share_the_jobs_and_do_none_twice(here, capsys):
         subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    outs = [p.communicate()[0].decode() for p in both]
-    assert [p.returncode for p in both] == [0, 0], outs
+    ended = [p.communicate() for p in both]
+    assert [p.returncode for p in both] == [0, 0], [err.decode()[-2000:] for _, err in ended]
+    outs = [out.decode() for out, _ in ended]
     assert sum(int(out.rpartition("sweep: ")[2].split()[0]) for out in outs) == 6
     assert len(runs(here)) == 6
     assert counts(call(capsys, *words)) == "sweep: 0 done, 6 skipped, 0 resumed, 0 failed"

@@ -88,6 +88,7 @@ ODD = ["a,b", "[x]", "'", '"', "\\", "a\\", "${x}", "\\${x}", "null", " a ", "f(
 @settings(max_examples=60, deadline=None)
 @given(names=st.lists(texts, min_size=1, max_size=3))
 @example(ODD)
+@example([","])
 def test_the_word_that_is_printed_is_what_is_meant(names):
     for name in names:
         (word,) = shlex.split(as_word("dataset.label", name))
