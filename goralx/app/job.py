@@ -18,6 +18,7 @@ from goralx.tracking import plain_warnings
 
 from . import runner
 from .assembly import Run, prepare, prepare_study
+from .closing_table import closing_table
 from .extending import extension
 from .shared import say, short
 
@@ -76,7 +77,7 @@ class Job:
                 progress=made.progress, figures=made.figures, all_utilities=made.all_utilities,
                 **more,
             )  # fmt: skip
-        return self._closed(summary, runner.closing_table)
+        return self._closed(summary, closing_table)
 
     def _study(self, hydra_files: dict[str, str] | None, force: bool = False) -> dict[str, Any]:
         assert isinstance(self.made, StudyRun)

@@ -9,25 +9,21 @@ goes on from there, and from a hard kill too, and ends bit for bit where the who
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from goralx import report
-from goralx.comparison import SHARES, aulc, labels_needed, target
-from goralx.contracts import Checkpoint, History, Round, RunInfo, Tracker
-from goralx.data import Array, Features, Rows, count_twins
+from goralx.contracts import Checkpoint, Round, RunInfo, Tracker
+from goralx.data import Array, Features
 from goralx.errors import RunWarning
-from goralx.learning import Experiment, fitted_on, readable
+from goralx.learning import Experiment, fitted_on
 from goralx.records import (
     ORIGIN,
     Inspection,
@@ -38,7 +34,6 @@ from goralx.records import (
     mixed,
     read_queries,
     read_rounds,
-    versions,
 )
 from goralx.tracking import (
     Guarded,
@@ -48,11 +43,11 @@ from goralx.tracking import (
     progress_bar,
     supersede,
     terminable,
-    tracked_lines,
 )
 
 from . import discoveries
 from .ceiling import full_pool
+from .summary import ending, facts, results
 
 Observe = Callable[[Round], Mapping[str, float]]
 Clock = Callable[[], float]
@@ -95,7 +90,7 @@ def run(
         rows = _rows(experiment.rounds(clock=clock), observe, clock)
         first = next(rows)
         with record.hold():
-            identity = _identity(experiment, info)
+            identity = facts(experiment, info)
             record.create(hydra_files, {"status": "running", **identity})
             rows = chain([first], rows)
             tracked = Guarded(tracker, info)
@@ -125,7 +120,7 @@ def resume(
     experiment or other data, or, unless ``force``, of other code that can change numbers.
     """
     record = Record(info.directory, experiment.instance, all_utilities)
-    identity = _identity(experiment, info)
+    identity = facts(experiment, info)
     record.check_begun()
     with record.hold(), plain_warnings():
         found = record.inspect()
@@ -195,82 +190,6 @@ def _say_damage(found: Inspection, checkpoint: Checkpoint | None) -> None:
         warnings.warn(f"{what} · going on at {on}", RunWarning, stacklevel=2)
 
 
-def closing_table(summary: Mapping[str, Any]) -> str:
-    """What a run came to, as a few aligned lines."""
-    needed, seconds = summary["labels_needed"], summary["seconds"]
-    shares = " / ".join(share.rstrip("%") for share in needed)
-    prices = " / ".join("not reached" if n is None else str(n) for n in needed.values())
-    metric, full, n_init = summary["metric"], summary["full_pool"], summary["n_init"]
-    words = report.in_words(metric)
-    if full is None:
-        ceiling, prices, of_what = "the whole pool was not fit", "unknown", "ceiling=true fits it"
-    else:
-        ceiling = f"full pool {_four(full[metric])}"
-        better = summary["higher_is_better"][metric]
-        share = "of the full-pool" if better else "as good as the full-pool"
-        of_what = f"{share} {words}, and staying there"
-    reach = f"{n_init} to {n_init + summary['n_queries']} labels"
-    parts = f"fit {seconds['fit']:.1f}, score {seconds['score']:.1f}"
-    lines = [
-        (f"final {words}", _four(summary["test"][metric]), ceiling),
-        ("AULC", _four(summary["aulc"]), f"mean {words} over {reach}"),
-        (f"labels for {shares} %", prices, of_what),
-        ("dev labels used", *_dev_labels(summary)),
-        ("time", f"{seconds['total']:.1f} s", parts),
-        ("record", summary["directory"], ""),
-        *((*line, "") for line in tracked_lines(Path(summary["directory"]))),
-    ]
-    pictures = sorted(Path(summary["directory"], "figures").glob("*.png"))
-    if pictures:
-        lines.insert(-1, ("pictures", ", ".join(path.name for path in pictures), ""))
-    stopped = summary.get("stopped")  # records from before there were rules have none
-    if stopped and summary["n_queries"] < summary["config"].get("n_queries", 0):
-        censored = "censored: what was not reached might have been" if stopped["censored"] else ""
-        lines.insert(4, ("stopped", stopped["why"], censored))
-    if summary.get("tags", {}).get("goralx.oracle"):
-        lines.insert(4, _oracle(summary))
-    if classes := discoveries.closing_line(summary):
-        lines.insert(4, classes)
-    if summary["uses_ground_truth"]:
-        lines.insert(4, ("ground truth", "used", "an upper bound, not a practical strategy"))
-    left, middle = (max(len(line[i]) for line in lines if line[2]) for i in (0, 1))
-    table = [f"  {a:<{left}}  {b:<{middle}}  {c}".rstrip() for a, b, c in lines]
-    return "\n".join([summary["name"], *table])
-
-
-def _oracle(summary: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What the answers came to."""
-    wrong, silent = summary["label_error"], summary["abstained"]
-    share = "no label" if wrong is None or np.isnan(wrong) else f"{wrong:.1%} wrong"
-    silence = f", {silent} abstained" if silent else ""
-    said = f"{share}{silence}"
-    return "oracle", said, f"{summary['n_queries']} asked for, at a cost of {summary['cost']:g}"
-
-
-def _dev_labels(summary: Mapping[str, Any]) -> tuple[str, str]:
-    """How many, and how they count."""
-    used, trained_on = summary["dev_labels_used"], summary.get("dev_labels_in_init", 0)
-    again = summary.get("dev_labels_queried", 0)
-    if trained_on:
-        return str(trained_on), "trained on, among the initial labels"
-    return str(used), f"on top; {again} of them were queried, too" if used and again else "on top"
-
-
-def _four(value: float | None) -> str:
-    """With four decimals; a number that there is not is null in ``summary.json``."""
-    return "undefined" if value is None or np.isnan(value) else f"{value:.4f}"
-
-
-def _peak_memory() -> float | None:
-    """Of this process so far, in MB: jobs of a sweep that share a process share it."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
 def _clock(elapsed: float = 0.0) -> Clock:
     """Seconds that the run has taken, which go on over an interruption."""
     began = time.perf_counter() - elapsed
@@ -328,7 +247,7 @@ def _follow(
             bar.note("fitting the whole pool")
             _, queried = read_queries(record.directory)
             numbers = results(curve, queried, experiment, full_pool(experiment))
-            numbers |= _ending(experiment, curve)
+            numbers |= ending(experiment, curve)
             numbers |= discoveries.found(experiment, record.checkpoint())
             numbers["seconds"]["total"] = clock()
             summary = {"status": "finished", **numbers, "results": record.results(), **identity}
@@ -354,87 +273,6 @@ def _follow(
         finally:
             tracked.finish("finished", summary)
     return summary
-
-
-def results(
-    rounds: Mapping[str, Array],
-    queried: Rows,
-    experiment: Experiment,
-    full: Mapping[str, float] | None,
-) -> dict[str, Any]:
-    """The numbers of ``summary.json`` that a finished run's curve gives."""
-    metric, better = experiment.metric, experiment.metrics[experiment.metric].higher_is_better
-    n, curve = rounds["n_labelled"], rounds[f"test/{metric}"]
-    goals = {name: v for name, v in rounds.items() if name.startswith("goal/")}
-    seconds = {name: float(rounds[f"seconds/{name}"].sum()) for name in ("fit", "score")}
-
-    def needed(share: float) -> int | None:
-        if full is None:
-            return None
-        return labels_needed(n, curve, target(full[metric], share, better), better)
-
-    return {
-        "metric": metric,
-        "higher_is_better": {m: of.higher_is_better for m, of in experiment.metrics.items()},
-        "test": {name: float(rounds[f"test/{name}"][-1]) for name in experiment.metrics},
-        "full_pool": None if full is None else dict(full),
-        "aulc": aulc(n, curve),
-        "labels_needed": {f"{share:.0%}": needed(share) for share in SHARES},
-        "goals": {name.removeprefix("goal/"): float(v[-1]) for name, v in goals.items()},
-        "n_init": int(n[0]),
-        "n_queries": int(n[-1] - n[0]),
-        **_answers(rounds),
-        "dev_labels_queried": int(np.isin(experiment.instance.dev, queried).sum()),
-        "seconds": {"total": float("nan"), **seconds},
-        "peak_memory_mb": _peak_memory(),
-    }
-
-
-def _answers(rounds: Mapping[str, Array]) -> dict[str, Any]:
-    """What became of the labels that were asked for; those of a perfect oracle are true."""
-    if "cost" not in rounds:
-        asked = float(rounds["n_labelled"][-1] - rounds["n_labelled"][0])
-        return {"cost": asked, "label_error": 0.0, "abstained": 0}
-    return {
-        "cost": float(rounds["cost"][-1]),
-        "label_error": float(rounds["oracle/error"][-1]),
-        "abstained": int(rounds["oracle/abstained"][-1]),
-    }
-
-
-def _ending(experiment: Experiment, rounds: Mapping[str, Array]) -> dict[str, Any]:
-    """Why the run ended where it did."""
-    halt = experiment.halted(History(readable(rounds), experiment.goal))
-    assert halt is not None
-    return {"stopped": {"why": halt.why, "censored": halt.censored}}
-
-
-def _identity(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
-    """What ``summary.json`` says of a run however it ends.
-
-    Labels in all are those of init (with ``dev_labels_in_init``) and queries, and on top
-    ``dev_labels_used``, where the goal or the stopping rule asked for them, less
-    ``dev_labels_queried``, counted twice.
-    """
-    instance, utility = experiment.instance, experiment.utility
-    asks_dev = "dev" in experiment.stop.needs or (
-        experiment.strategy.uses_goal and utility is not None and utility.goal.reference == "dev"
-    )
-    return {
-        "name": info.name,
-        "directory": str(info.directory),
-        "started": datetime.now(UTC).isoformat(),
-        "fingerprint": info.tags["goralx.fingerprint"],
-        "inputs": info.inputs or info.tags["goralx.fingerprint"],
-        "sources": dict(info.sources),
-        "dev_labels_used": len(instance.dev) if asks_dev else 0,
-        "dev_labels_in_init": int(np.isin(instance.dev, instance.init).sum()),
-        "twins": count_twins(instance),
-        "uses_ground_truth": experiment.uses_ground_truth,
-        "versions": versions(),
-        "tags": dict(info.tags),
-        "config": dict(info.config),
-    }
 
 
 def _draw(experiment: Experiment, record: Record, results: Mapping[str, Any]) -> None:

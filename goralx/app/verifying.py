@@ -32,8 +32,8 @@ from goralx.records import (
 
 from .configuration import recorded
 from .job import prepare_job
-from .runner import results
 from .shared import FAILED, FINISHED, Parser, short, threads
+from .summary import results
 
 CLOSE = 1e-4
 """Of a number, or of 1 where that is more: what fits begun elsewhere may differ by."""

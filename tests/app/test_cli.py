@@ -17,6 +17,7 @@ import pytest
 
 from goralx import errors
 from goralx.app import cli, configuration, runner
+from goralx.app.closing_table import closing_table
 from goralx.core.linear_solve import NotConverged
 from goralx.discovery import registry
 from tests.program import SHORT, call, launch, runs
@@ -40,7 +41,7 @@ def test_a_run_leaves_a_record_and_prints_its_table(here, capsys):
     assert directory.parent == here / "outputs" / "runs"
     assert directory.name.endswith("_iris-goral-fir-min-s3")
     summary = json.loads((directory / "summary.json").read_text())
-    assert done.out.rstrip("\n") == runner.closing_table(summary)
+    assert done.out.rstrip("\n") == closing_table(summary)
     assert f"{summary['test']['accuracy']:.4f}" in done.out and str(directory) in done.out
     assert summary["tags"]["goralx.goal"] == "fir" and "goralx.sweep" not in summary["tags"]
     assert (directory / ".hydra" / "config.yaml").is_file()

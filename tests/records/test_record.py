@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from goralx.app import runner
+from goralx.app.closing_table import closing_table
 from goralx.comparison import aulc, labels_needed, target
 from goralx.data.seeds import streams
 from goralx.errors import BadInput, PluginError
@@ -150,7 +150,7 @@ def test_dev_labels_are_counted_where_they_decide(tmp_path):
     assert {q["utility"] for q in table(tmp_path / "b" / "queries.csv")} == {""}
     whole = runs.run(tmp_path / "c", runs.experiment(goal="dev", n_queries=200))
     assert whole["dev_labels_queried"] == 10
-    assert "10 of them were queried, too" in runner.closing_table(whole)
+    assert "10 of them were queried, too" in closing_table(whole)
 
 
 def test_dev_labels_that_are_trained_on_are_initial_labels(tmp_path):
@@ -161,20 +161,20 @@ def test_dev_labels_that_are_trained_on_are_initial_labels(tmp_path):
     assert summary["n_init"] == 6 + len(drawn.dev)
     assert summary["dev_labels_in_init"] == len(drawn.dev) and summary["dev_labels_used"] == 0
     assert summary["dev_labels_queried"] == 0
-    assert "trained on, among the initial labels" in runner.closing_table(summary)
+    assert "trained on, among the initial labels" in closing_table(summary)
 
 
 def test_closing_table_says_it_in_a_few_lines(finished, tmp_path):
     directory, summary = finished
-    text = runner.closing_table(summary)
+    text = closing_table(summary)
     assert text.startswith("run-iris\n") and len(text.splitlines()) == 9
     assert "goal_curves.png, learning_curve.png, utility_distribution.png" in text
     prices = " / ".join(str(n) for n in summary["labels_needed"].values())
     for part in (f"{summary['test']['accuracy']:.4f}", prices, str(directory), "figures"):
         assert part in text
     never = {**summary, "labels_needed": {"80%": 6, "90%": None}, "uses_ground_truth": True}
-    assert "6 / not reached" in runner.closing_table(never)
-    assert "upper bound" in runner.closing_table(never)
+    assert "6 / not reached" in closing_table(never)
+    assert "upper bound" in closing_table(never)
 
 
 def test_a_measurement_that_comes_late_gets_its_column(tmp_path):
