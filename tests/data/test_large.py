@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import goralx
-from goralx.app.runner import closing_table
+from goralx.app.closing_table import closing_table
 from goralx.contracts.passes import HERE, pieces_of
 from goralx.data import matrix
 from goralx.data.large_files import converted, open_matrix

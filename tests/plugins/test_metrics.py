@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 from sklearn import metrics as sk
 
 import goralx
-from goralx.app.runner import closing_table
+from goralx.app.closing_table import closing_table
 from goralx.discovery import registry
 from goralx.learning import Undefined
 from tests import runs

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import goralx
-from goralx.app.runner import closing_table
+from goralx.app.closing_table import closing_table
 from goralx.errors import BadInput
 from goralx.records import read_rounds, read_summary, write_json
 from goralx.scoring.guard import VacuousUtility
