@@ -141,7 +141,7 @@ def resume(
             before = {**extension.before, "fingerprint": begun["fingerprint"]}
             earlier.append({"options": extension.options, "before": before})
             found = record.reopen(found, experiment.batch_size, restart)
-            experiment.check_course(read_rounds(info.directory), found.resumable)
+            experiment.course.check_past(read_rounds(info.directory), found.resumable)
             supersede(info.directory)
         if earlier:
             identity["extended_from"] = [each["before"] for each in earlier]

@@ -74,7 +74,7 @@ def _peak_memory() -> float | None:
 
 def ending(experiment: Experiment, rounds: Mapping[str, Array]) -> dict[str, Any]:
     """Why the run ended where it did."""
-    halt = experiment.halted(History(readable(rounds), experiment.goal))
+    halt = experiment.course.halted(History(readable(rounds), experiment.goal))
     assert halt is not None
     return {"stopped": {"why": halt.why, "censored": halt.censored}}
 

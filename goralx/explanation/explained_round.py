@@ -107,7 +107,7 @@ def explain_round(
         else experiment.model.restore(labelled, instance.n_classes, checkpoint.model)
     )
     unlabelled = np.flatnonzero(~np.isin(instance.pool, rows))
-    progress = experiment.progress(experiment.budget - (len(rows) - n_init))
+    progress = experiment.course.progress(experiment.course.left(len(rows)))
     pool = Reference(model, instance.pool_X)
     candidates = Candidates(pool, unlabelled, labelled, progress, experiment.seed, experiment.model)
     scores = utility(candidates, per_label=True)

@@ -9,7 +9,6 @@ is the whole coupling between learning and everything that watches it.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,41 +25,37 @@ from goralx.contracts import (
     Engine,
     FittedModel,
     Goal,
-    Halt,
     History,
     Metric,
     Model,
     Oracle,
     Perfect,
     Query,
-    Reference,
     Round,
-    Scores,
-    Selection,
     StoppingRule,
     Strategy,
     asking,
     keep_freed_memory,
     parameters,
 )
-from goralx.data import Array, Features, Instance, Labelled, Rows, streams
+from goralx.data import Array, Instance, Labelled, Rows, streams
 from goralx.errors import BadInput, Incompatible, in_words, reading
 from goralx.scoring import (
     GoalOrientedUtility,
-    VacuousUtility,
     check_engine,
     check_goal_reference,
     check_model,
-    selected,
 )
 
 from .audit import METRICS, Auditor
 from .bench import Bench
+from .choice import Choice, choose
+from .course import Course
 from .measures import check_defined, usual_metrics, utility_metrics
 from .oracle import answer_metrics, fitted_on, learned, reveal
 from .promises import broken, warn
 from .state import State
-from .stopping import as_asked, readable, stability, stop_set
+from .stopping import readable
 
 CEILING = 20_000_000
 """Feature values of a pool (samples times features) up to which it is fit as a whole."""
@@ -98,10 +93,7 @@ class Experiment:
     oracle: Oracle = field(default_factory=Perfect)
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise BadInput(f"batch_size={self.batch_size}; allowed: at least 1")
-        if self.n_queries < 1:
-            raise BadInput(f"n_queries={self.n_queries}; allowed: at least 1")
+        self.course.check()
         if self.guard not in ("warn", "error"):
             raise BadInput(f"guard={self.guard}; allowed: warn, error")
         if self.strategy.uses_goal and self.utility is None:
@@ -113,11 +105,6 @@ class Experiment:
         if self.goal not in self.monitors:
             raise Incompatible(
                 f"goal '{self.goal}' is not measured; monitors: {', '.join(sorted(self.monitors))}"
-            )
-        if "dev" in self.stop.needs and self.dev is None:
-            raise Incompatible(
-                f"{type(self.stop).__name__} is measured on a dev set and there is none; give dev "
-                "labels (dev.fraction=0.1), or take stop=stable_predictions"
             )
         for goal in self.monitors.values():
             check_goal_reference(goal, self.dev)
@@ -164,14 +151,27 @@ class Experiment:
         """The metric that the learning curve is of: the first."""
         return next(iter(self.metrics))
 
+    @cached_property
+    def course(self) -> Course:
+        """How long it goes on."""
+        return Course(
+            self.instance,
+            self.dev,
+            self.goal,
+            self.batch_size,
+            self.n_queries,
+            self.seed,
+            self.stop,
+        )
+
     @property
     def budget(self) -> int:
         """Queries that will be made: n_queries, or the whole pool if that is smaller."""
-        return min(self.n_queries, len(self.instance.pool))
+        return self.course.budget
 
     @property
     def n_rounds(self) -> int:
-        return -(-self.budget // self.batch_size) + 1
+        return self.course.n_rounds
 
     @property
     def uses_progress(self) -> bool:
@@ -212,12 +212,7 @@ class Experiment:
         return State(init, self.instance.y[init], rng, history)
 
     def _resume(self, checkpoint: Checkpoint, past: Mapping[str, Array]) -> State:
-        history = History(readable(past), self.goal)
-        if len(history) != checkpoint.round + 1 and not isinstance(self.stop, Budget):
-            raise BadInput(
-                f"{type(self.stop).__name__} goes by the rounds so far: {checkpoint.round + 1} "
-                f"were made, {len(history)} are given · give them as past="
-            )
+        history = self.course.taken_up(past, checkpoint.round + 1)
         rng = streams(self.seed, "strategy")
         with reading("the checkpoint", "the record is damaged; start the run anew"):
             rng.bit_generator.state = dict(checkpoint.rng_state)
@@ -237,39 +232,9 @@ class Experiment:
             cost=checkpoint.cost,
         )
 
-    def halted(self, history: History) -> Halt | None:
-        """Why the run ends in the last of these rounds, or None where it goes on."""
-        n_queried = int(history["n_labelled"][-1]) - len(self.instance.init)
-        if n_queried >= self.budget:
-            whole = self.budget < self.n_queries
-            return Halt(
-                "the whole pool is labelled" if whole else f"{self.budget} queries are made"
-            )
-        with asking(self.stop, "stopping rule", "halt"):
-            return self.stop.halt(history)
-
-    def check_course(self, past: Mapping[str, Array], n_rounds: int) -> None:
-        """Refuse to go on from rounds that this experiment would not have come to.
-
-        ``past`` are metrics (R,) as in `rounds`, of which the first ``n_rounds`` are gone on from.
-        """
-        history = History(readable(past), self.goal)
-        for i in range(n_rounds):
-            halt = self.halted(as_asked(history, i))
-            if halt is not None:
-                n = int(history["n_labelled"][i])
-                raise BadInput(
-                    f"with these options the run would have ended in round {i}, at {n} labels "
-                    f"({halt.why}), and it has gone further · run anew"
-                )
-
-    @cached_property
-    def _stop_set(self) -> Features:
-        return stop_set(self.instance, self.seed)
-
     def _round(self, state: State, seconds: Callable[[], float]) -> tuple[Round, State]:
         """Fit, measure, score, query, reveal: one row of the table in the package's design."""
-        instance, bench, n_init = self.instance, self.bench, len(self.instance.init)
+        instance, bench, course = self.instance, self.bench, self.course
         labelled = learned(instance, state.rows, state.labels)
         started = time.perf_counter()
         model = bench.fit(labelled, state.model)
@@ -277,51 +242,30 @@ class Experiment:
 
         pool = bench.pool(model)
         goals = bench.goals(pool)
-        tau = goals[self.goal]
-        facts = {
-            **{f"goal/{name}": value for name, value in goals.items()},
-            **self._for_the_rule(model, state.model),
-            "change/predicted": state.predicted,
-            "change/realised": tau - state.tau if self.strategy.uses_goal else float("nan"),
-        }
-        if not self.trusts:
-            asked = state.labels[n_init:], instance.y[state.rows[n_init:]]
-            facts |= answer_metrics(*asked, state.cost)
-        if len(self.lacking):
-            facts["n_classes_seen"] = float(len(np.unique(labelled.y)))
+        tau, left = goals[self.goal], course.left(len(state.rows))
+        facts = self._facts(state, model, labelled, goals)
         now = {**readable(facts), "n_labelled": len(state.rows), "seconds/total": seconds()}
-        done = self.halted(state.history.with_round(now)) is not None
-        left = self.budget - (len(state.rows) - n_init)
+        done = course.halted(state.history.with_round(now)) is not None
         unlabelled = np.flatnonzero(~np.isin(instance.pool, state.rows))
         candidates = Candidates(
-            pool, unlabelled, labelled, self.progress(left), self.seed, self.model
+            pool, unlabelled, labelled, course.progress(left), self.seed, self.model
         )
-        selection, scores, vacuous = Selection(np.empty(0, dtype=np.int64)), None, False
+        choice = Choice.nothing()
         if not done:
-            b = min(self.batch_size, left)
-            selection, scores, vacuous = self._select(state, candidates, b)
+            choice = self._choose(state, candidates, min(self.batch_size, left))
         scored = time.perf_counter()
-        audited = self._audit(state, candidates, None if vacuous else scores)
+        audited = self._audit(state, candidates, choice)
         finished = time.perf_counter()
         tested = bench.tested(model)
         if state.index == 0:
             check_defined(tested)
-        warned = state.warned | {"vacuous"} if vacuous else state.warned
-        if audited and "untrusted" not in warned and self.auditor and self.auditor.warn(audited):
-            warned |= {"untrusted"}
-        tau = goals[self.goal]
-        promised = self.trusts and "overstated" not in warned
-        if promised and broken(state.predicted, tau - state.tau, state.tau):
-            warn(state.predicted, tau - state.tau)
-            warned |= {"overstated"}
 
-        ids = instance.pool[unlabelled]
-        queried, utility = ids[selection.rows], selection.utility
-        predicted = _predicted(selection, scores)
+        ids, selection = instance.pool[unlabelled], choice.selection
+        queried = ids[selection.rows]
         metrics = {
             **{f"test/{name}": value for name, value in tested.items()},
             **facts,
-            **utility_metrics(utility, scores),
+            **utility_metrics(selection.utility, choice.scores),
             **{f"audit/{name}": audited.get(name, float("nan")) for name in METRICS},
             "seconds/fit": fitted - started,
             "seconds/score": scored - fitted,
@@ -335,51 +279,79 @@ class Experiment:
             history=state.history.with_round({**readable(metrics), **now}),
             index=state.index + 1,
             model=model,
-            predicted=predicted,
+            predicted=choice.predicted,
             tau=tau,
             done=done,
-            warned=warned,
+            warned=self._warned(state, choice, audited, tau),
             cost=state.cost + float(answers.cost.sum()),
         )
-        nothing = np.full(len(queried), np.nan)
         round = Round(
             index=state.index,
             n_labelled=len(state.rows),
             metrics=metrics,
             pool_ids=ids,
-            utility=utility,
+            utility=selection.utility,
             queried=queried,
             labels=answers.labels,
-            queried_utility=nothing if utility is None else utility[selection.rows],
+            queried_utility=choice.queried_utility,
             theta=parameters(model, self.model),
             last=done,
             checkpoint=following.checkpoint(),
             answers=None if self.trusts else answers,
-            bound_from=self._bound_from(state, len(queried), done),
+            bound_from=course.bound_from(state.index, len(state.rows), len(queried), done),
         )
         return round, following
 
-    def _bound_from(self, state: State, n_queried: int, done: bool) -> int | None:
-        """The first round, this one included, that a larger budget would have made otherwise."""
-        if not done:
-            return state.index if n_queried < self.batch_size else None
-        whole = (len(state.rows) - len(self.instance.init)) % self.batch_size == 0
-        return state.index if whole else state.index - 1
+    def _facts(
+        self, state: State, model: FittedModel, labelled: Labelled, goals: Mapping[str, float]
+    ) -> dict[str, float]:
+        """What is known of a round before anything is chosen, nothing of it from the test set."""
+        change, n_init = goals[self.goal] - state.tau, len(self.instance.init)
+        facts = {
+            **{f"goal/{name}": value for name, value in goals.items()},
+            **self.course.facts(model, state.model),
+            "change/predicted": state.predicted,
+            "change/realised": change if self.strategy.uses_goal else float("nan"),
+        }
+        if not self.trusts:
+            truth = self.instance.y[state.rows[n_init:]]
+            facts |= answer_metrics(state.labels[n_init:], truth, state.cost)
+        if len(self.lacking):
+            facts["n_classes_seen"] = float(len(np.unique(labelled.y)))
+        return facts
 
-    def progress(self, left: int) -> float:
-        """From 0 at the first selection to 1 at the last, with ``left`` labels still to be had."""
-        before_last = (self.n_rounds - 2) * self.batch_size
-        return min(1.0, (self.budget - left) / before_last) if before_last else 1.0
+    def _choose(self, state: State, candidates: Candidates, b: int) -> Choice:
+        instance, strategy = self.instance, self.strategy
+        y_true = None
+        if strategy.needs_ground_truth:
+            y_true = instance.y[instance.pool[candidates.rows]]
+        utility = self.utility if strategy.uses_goal else None
+        query = Query(candidates, b, state.rng, y_true, utility, self.rule, instance.classes)
+        return choose(strategy, query, utility, self.guard, state.warned)
 
-    def _for_the_rule(self, model: FittedModel, before: FittedModel | None) -> dict[str, float]:
-        """What the stopping rule needs beyond what is measured anyway."""
-        found = {}
-        if "dev" in self.stop.needs and self.dev is not None:
-            log_P = Reference(model, self.dev.X).log_P
-            found["dev/accuracy"] = float((log_P.argmax(axis=1) == self.dev.y).mean())
-        if "predictions" in self.stop.needs:
-            found["stop/agreement"] = stability(model, before, self._stop_set)
-        return found
+    def _audit(self, state: State, candidates: Candidates, choice: Choice) -> dict[str, float]:
+        """The round's audit, if one is due; what it finds never changes a selection."""
+        auditor, scores, n = self.auditor, choice.scores, len(candidates.labelled)
+        if auditor is None or scores is None or choice.vacuous or len(scores.looked_at) < 5:
+            return {}
+        if not auditor.due(state.index, n, self.instance.n_classes):
+            return {}
+        rng = streams(self.seed, f"audit {state.index}")
+        return auditor.agreement(candidates, scores, rng, self.batch_size)
+
+    def _warned(
+        self, state: State, choice: Choice, audited: dict[str, float], tau: float
+    ) -> frozenset[str]:
+        """What the run has warned of by the end of this round: of each thing once."""
+        warned = state.warned | {"vacuous"} if choice.vacuous else state.warned
+        if audited and "untrusted" not in warned and self.auditor and self.auditor.warn(audited):
+            warned |= {"untrusted"}
+        change = tau - state.tau
+        promised = self.trusts and "overstated" not in warned
+        if promised and broken(state.predicted, change, state.tau):
+            warn(state.predicted, change)
+            warned |= {"overstated"}
+        return warned
 
     @property
     def fits_pool(self) -> bool:
@@ -393,41 +365,3 @@ class Experiment:
         None where it is not to be worked out (``ceiling``): that takes the pool into memory.
         """
         return self.bench.full_pool() if self.fits_pool else None
-
-    def _select(
-        self, state: State, candidates: Candidates, b: int
-    ) -> tuple[Selection, Scores | None, bool]:
-        """What the strategy selects, and by which scores; whether they were vacuous.
-
-        Then the selection is openly at random.
-        """
-        ids = self.instance.pool[candidates.rows]
-        y_true = self.instance.y[ids] if self.strategy.needs_ground_truth else None
-        utility = self.utility if self.strategy.uses_goal else None
-        query = Query(candidates, b, state.rng, y_true, utility, self.rule, self.instance.classes)
-        selection, vacuous = selected(self.strategy, query, utility)
-        if vacuous and self.guard == "error":
-            raise Incompatible(vacuous)
-        if vacuous and "vacuous" not in state.warned:
-            warnings.warn(f"{vacuous}; selecting at random", VacuousUtility, stacklevel=4)
-        return selection, None if utility is None else query.scores, vacuous is not None
-
-    def _audit(
-        self, state: State, candidates: Candidates, scores: Scores | None
-    ) -> dict[str, float]:
-        """The round's audit, if one is due; what it finds never changes a selection."""
-        auditor, n = self.auditor, len(candidates.labelled)
-        if auditor is None or scores is None or len(scores.looked_at) < 5:
-            return {}
-        if not auditor.due(state.index, n, self.instance.n_classes):
-            return {}
-        rng = streams(self.seed, f"audit {state.index}")
-        return auditor.agreement(candidates, scores, rng, self.batch_size)
-
-
-def _predicted(selection: Selection, scores: Scores | None) -> float:
-    """What the batch is predicted to add to the goal: a sum over its samples, in their order."""
-    if scores is None:
-        return float("nan")
-    gains = scores.utility[selection.rows] if selection.gains is None else selection.gains
-    return float(gains.sum())

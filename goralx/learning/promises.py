@@ -27,5 +27,5 @@ def warn(predicted: float, realised: float) -> None:
         "may rank as they overstate: utility=lookahead or retrain promises less, and a model of "
         "one's own is put to the test by goralx.testing.check_model",
         Overstated,
-        stacklevel=3,
+        stacklevel=5,
     )

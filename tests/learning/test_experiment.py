@@ -558,7 +558,7 @@ def test_a_rule_is_told_what_is_known_before_the_query_and_nothing_of_the_test_s
     for r, labels in zip(rounds[1:], others, strict=True):
         assert r.metrics["stop/agreement"] == pytest.approx(cohen_kappa_score(labels, first))
         first = labels
-    assert made.halted(history) == goralx.Halt("three rounds")
+    assert made.course.halted(history) == goralx.Halt("three rounds")
 
 
 def predict_labels(r, X, data):
