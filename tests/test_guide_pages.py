@@ -94,7 +94,7 @@ def test_links_lead_somewhere(page):
     "topic", ["index", "tutorial", "overview", "howto", "explanation", "choosing", "measured"]
 )
 def test_topics_options_and_components_that_are_named_exist(topic):
-    from goralx.app.configuration import listed, names
+    from goralx.app.choices import listed, names
     from goralx.discovery import registry
 
     known, components, text = listed(), registry().components, guide.pages()[topic]

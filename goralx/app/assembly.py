@@ -26,7 +26,7 @@ from goralx.records import data_digest, fingerprint, inputs
 from goralx.scoring import GoalOrientedUtility
 
 from . import naming
-from .configuration import Settings, typed_options
+from .nodes import Settings, typed_options
 
 JOBS = ("learn", "approximation")
 NO_VALUE = "???"

@@ -75,7 +75,7 @@ def _plugins(words: list[str]) -> int:
     """``goralx plugins [show NAME] [--json]``."""
     from goralx import discovery
 
-    from .configuration import as_data, experiments, first_comment
+    from .choices import as_data, experiments, first_comment
 
     parser = Parser(prog="goralx plugins", description="What there is, and what each can do.")
     parser.add_argument("--json", action="store_true", help="for programs")

@@ -71,8 +71,8 @@ def listing() -> dict[str, Any]:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["stamps"] == stamps:
             return dict(kept["listing"])
+    from .choices import listed
     from .commands import COMMANDS
-    from .configuration import listed
 
     made = {**listed(), "commands": sorted(COMMANDS)}
     with suppress(OSError):  # a folder that cannot be written to costs time only

@@ -21,7 +21,7 @@ from goralx.records import inputs, read_summary
 
 from . import naming
 from .assembly import Run
-from .configuration import typed_options
+from .nodes import typed_options
 from .renamed import as_now
 from .runner import Extension
 

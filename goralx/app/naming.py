@@ -36,7 +36,7 @@ def asks_goal(config: Mapping[str, Any], found: Registry) -> bool:
 
 def reads_goal(config: Mapping[str, Any], found: Registry) -> bool:
     """Whether when the run stops depends on the goal."""
-    from .configuration import typed_options
+    from .nodes import typed_options
 
     given = {key: value for key, value in config["stop"].items() if key != "name"}
     component = found.component("stop", str(config["stop"]["name"]))
@@ -138,7 +138,7 @@ def _initial(config: Mapping[str, Any]) -> str | None:
 
 def _is_default(node: Mapping[str, Any], found: Registry) -> bool:
     """Whether a goal is measured as it would be without options of its own."""
-    from .configuration import typed_options
+    from .nodes import typed_options
 
     component = found.component("goal", node["name"])
     given = {key: value for key, value in node.items() if key != "name"}

@@ -42,7 +42,8 @@ def run_hydra(
 
     from goralx.tracking import terminable
 
-    from .configuration import config_folder, register_nodes
+    from .choices import config_folder
+    from .nodes import register_nodes
     from .session import Announcer, Session
     from .words import literal
 
@@ -128,7 +129,7 @@ def _check_word(word: str, commands: Iterable[str]) -> None:
     group = word.removeprefix("~").partition("=")[0]
     nothing = (f"~{group}", f"{group}=", f"{group}=null", f"{group}=[]")
     if group in (*CHOICES, METRICS) and word in nothing:
-        from .configuration import names
+        from .choices import names
 
         known = ", ".join(names(group))
         raise BadInput(f"{word} leaves the run without {group} · available: {known}")
@@ -150,7 +151,7 @@ def _name(*, _root_: Any) -> str:
 
 def _groups() -> str:
     """What may be chosen in each group, for the help page."""
-    from .configuration import names
+    from .choices import names
 
     indent = " " * 14
     return "\n".join(

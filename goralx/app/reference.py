@@ -13,8 +13,8 @@ from pathlib import Path
 import goralx
 from goralx.discovery import HOOKS, Component, Registry, in_order, options, registry
 
+from .choices import config_folder, experiments
 from .commands import COMMANDS
-from .configuration import config_folder, experiments
 
 PAGE = Path(__file__).parents[1] / "guide" / "reference.md"
 

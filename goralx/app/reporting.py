@@ -30,7 +30,7 @@ def in_a_line(error: Exception) -> tuple[int, str]:
         raise error
     own = type(error).__module__.partition(".")[0]  # theirs may be raised from what enum raised
     if {_raised_in(error), own} & {"hydra", "omegaconf"}:
-        from .configuration import explain
+        from .refusals import explain
 
         error = explain(error)
     refused = isinstance(error, (GoralxError, *MENDABLE)) and not isinstance(error, RunFailed)

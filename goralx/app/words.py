@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from goralx.discovery import HOOKS, Registry, registry
 
-from .configuration import field_types
+from .nodes import field_types
 
 Kind = Literal["text", "texts"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from goralx import errors
-from goralx.app import cli, configuration, runner
+from goralx.app import cli, nodes, runner
 from goralx.app.closing_table import closing_table
 from goralx.core.linear_solve import NotConverged
 from goralx.discovery import registry
@@ -97,7 +97,7 @@ def test_help_lists_every_choice_and_every_option(capsys):
     text, _, config = call(capsys, "--help").out.partition("As chosen now")
     for component in registry().components.values():
         assert re.search(rf"\b{component.name}\b", text), component
-    for field in dataclasses.fields(configuration.Settings):
+    for field in dataclasses.fields(nodes.Settings):
         assert re.search(rf"^ +{field.name}\b", text, re.MULTILINE), field.name
     for word in (*cli.COMMANDS, "-m", "letter", "baselines"):
         assert word in text, word

@@ -53,7 +53,7 @@ def test_the_listing_is_made_anew_where_a_plugin_changes(cache, monkeypatch, tmp
     first = completion.listing()
     assert json.loads(cache.read_text())["listing"] == first
     asked = []
-    monkeypatch.setattr("goralx.app.configuration.listed", lambda: asked.append(1) or {})
+    monkeypatch.setattr("goralx.app.choices.listed", lambda: asked.append(1) or {})
     assert completion.listing() == first and not asked
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "mine.py").write_text("")

@@ -18,15 +18,16 @@ from omegaconf.errors import ValidationError
 
 import goralx
 import goralx.testing
-from goralx.app import assembly, configuration
+from goralx.app import assembly, choices, nodes
 from goralx.app.assembly import Run, prepare
-from goralx.app.configuration import node_type, plain
+from goralx.app.configuration import plain
+from goralx.app.nodes import node_type
 from goralx.contracts.samples import Candidates, Reference
 from goralx.discovery import CHOICES, METRICS, Component, registry
 from goralx.learning.experiment import Experiment
 from goralx.learning.measures import USUAL
 
-CONF = configuration.config_folder()
+CONF = choices.config_folder()
 OWN = sorted(
     (c for c in registry().components.values() if c.origin == "goralx"),
     key=lambda c: (c.group, c.name),
@@ -34,7 +35,7 @@ OWN = sorted(
 
 
 def composed(*overrides: str) -> dict:
-    configuration.register_nodes(registry())
+    nodes.register_nodes(registry())
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return plain(compose("config", overrides=list(overrides)))
 
@@ -107,7 +108,7 @@ def test_the_model_has_its_own_regularisation_where_the_data_set_has_none(monkey
 
     found = registry()
     extended = {**found.components, ("dataset", "plain"): Component("dataset", "plain", Plain, "x")}
-    configuration.register_nodes(dataclasses.replace(found, components=extended))
+    nodes.register_nodes(dataclasses.replace(found, components=extended))
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = plain(compose("config", overrides=["dataset=plain"]))
     assert config["model"]["C"] == 1.0
@@ -356,7 +357,7 @@ def test_where_the_data_lies_leaves_the_fingerprint(tmp_path):
 def test_nothing_of_a_settings_node_is_decided_twice():
     assert all(
         f.default is MISSING or f.default_factory is not dataclasses.MISSING
-        for f in dataclasses.fields(configuration.Settings)
+        for f in dataclasses.fields(nodes.Settings)
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goralx.app.configuration import experiments
+from goralx.app.choices import experiments
 from tests.program import call, runs
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 import goralx
-from goralx.app.configuration import typed_options
+from goralx.app.nodes import typed_options
 from goralx.discovery import Component, loading
 from goralx.discovery.listing import as_json, show
 from tests.program import launch

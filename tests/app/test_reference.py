@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import goralx
 from goralx.app import reference
+from goralx.app.choices import experiments
 from goralx.app.commands import COMMANDS
-from goralx.app.configuration import experiments
 from goralx.discovery import registry
 
 

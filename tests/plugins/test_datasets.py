@@ -101,7 +101,7 @@ def test_bundled_labels_are_named_and_belong_to_their_rows():
 def test_every_data_set_is_frozen_plain_and_checks_its_ranges(name):
     from omegaconf import OmegaConf
 
-    from goralx.app.configuration import node_type
+    from goralx.app.nodes import node_type
 
     component = registry().component("dataset", name)
     cls, node = component.cls, OmegaConf.structured(node_type(component))
