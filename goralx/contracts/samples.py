@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+from scipy.sparse import issparse
 
 from goralx.core import Array, Floats, in_double, influence
 from goralx.data import Features, Labelled, Labels, Rows, blocks, guard_fields, part, read_only
@@ -249,8 +250,9 @@ class Candidates:
         """
         row, others = self.rows[[position]], np.delete(self.rows, position)
         if self.can("expansion"):
-            x = self.pool.X[row[0]]
-            model: FittedModel = cast(CurvedModel, self.model).inserted(x, label, regime)
+            x: Any = self.pool.X[row]
+            dense = x.toarray() if issparse(x) else x  # curvature is, whatever the features are
+            model: FittedModel = cast(CurvedModel, self.model).inserted(dense[0], label, regime)
             return replace(self, pool=replace(self.pool, model=model), rows=others)
         if label is None:
             raise Incompatible(

@@ -89,6 +89,18 @@ def test_every_strategy_and_batch_rule_chooses_the_same(batch, strategy):
     assert np.array_equal(goralx.query(*given, **chosen), goralx.query(*dense(given), **chosen))
 
 
+@pytest.mark.parametrize("utility", registry().names("utility"))
+@pytest.mark.parametrize("batch", registry().names("batch"))
+@pytest.mark.parametrize(("K", "n", "d"), [(2, 60, 10), (2, 12, 30), (5, 14, 60), (5, 60, 15)])
+def test_every_batch_rule_takes_every_estimators_scores(batch, utility, K, n, d):
+    given = problem(N=9, d=d, K=K, n=n)
+    asked = {"batch": batch, "utility": utility, "batch_size": 3, "operator": "laplace"}
+    for goal in ("ent", "dev", "aopt"):
+        found = goralx.query(*given, **asked, **options(goal, given))
+        flat = dense(given)
+        assert np.array_equal(found, goralx.query(*flat, **asked, **options(goal, flat)))
+
+
 def test_explained_alike():
     given = problem()
     one, other = goralx.explain(*given, [3, 5]), goralx.explain(*dense(given), [3, 5])
