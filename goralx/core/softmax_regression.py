@@ -210,7 +210,8 @@ class SoftmaxFit(Predictor):
         objective, n = self.objective, self.n_labelled
         phi, P, X = objective.phi(self.theta), self._point.P, objective.dense
         decay = (n + n_shares) * objective.decay
-        B = inverse_curvature(objective.Q, X, P, decay)
+        centre = None if objective.penalize_intercept else self.coordinates.centre
+        B = inverse_curvature(objective.Q, X, P, decay, centre)
         log_P, still = self._point.log_P, np.zeros(objective.size)
         around = Expansion(objective.Q, X, log_P, phi, B, still, decay)
         if n_shares == 0:

@@ -112,6 +112,64 @@ def test_a_curvature_that_has_no_digits_left_is_refused():
         labels.road("class blocks")
 
 
+def test_a_matrix_takes_over_where_class_blocks_lose_their_digits(monkeypatch):
+    X, y = blobs(np.random.default_rng(0), 60, 30, 12, spread=2.0)
+    fit = softmax.fit(X, y, 12, l2=1 / (60 * 1e6))
+    P, rows, decay = np.exp(fit.log_proba(X)), fit.objective.X, 60 * fit.decay
+    Q = fit.objective.Q
+    assert not inverse_curvature.by_matrix(60, 31, 12)
+    with pytest.raises(NotConverged):
+        ClassBlocks.of(Q, rows, P, decay)
+    found = inverse_curvature.inverse_curvature(Q, rows, P, decay)
+    A = weighted_gram(rows[:, :-1], fisher(P, Q)) + np.diag(np.tile(decay, 11))
+    V = np.random.default_rng(1).normal(size=(3, 11, 31))
+    image = (found.times(V).reshape(3, -1) @ A).reshape(V.shape)
+    np.testing.assert_allclose(image, V, rtol=0, atol=1e-4)
+    monkeypatch.setattr(inverse_curvature, "LARGE", 11 * 31 - 1)
+    with pytest.raises(NotConverged, match="lower C"):
+        inverse_curvature.inverse_curvature(Q, rows, P, decay)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    K=st.sampled_from([2, 3, 12]),
+    n=st.sampled_from([4, 15, 40]),
+    d=st.sampled_from([1, 3, 20]),
+    far=st.sampled_from([0.0, 10.0, 1e3, 1e6]),
+)
+def test_features_far_from_the_origin_cost_no_digits(seed, K, n, d, far):
+    """The same problem about the origin, and (W, b) there as (W, b - W mu) here."""
+    near = Labels(seed, K, n, d, 0.1, False)
+    mu = far * np.random.default_rng(seed).normal(size=d)
+    X = near.X.copy()
+    X[:, :-1] += mu
+    road = inverse_curvature.inverse_curvature(near.Q, X, near.P, near.decay, mu)
+    S = quadratic_form(near.candidates, near.B)
+    digits = 1e-8 + 1e-13 * far
+    for more in range(3):
+        moved = near.candidates + mu
+        np.testing.assert_allclose(road.leverage(moved), S, rtol=0, atol=digits * np.abs(S).max())
+        variance = np.einsum("ka,nab,kb->nk", near.Q, S, near.Q)
+        found = road.variance(moved, near.Q)
+        np.testing.assert_allclose(found, variance, rtol=0, atol=digits * variance.max())
+        pulled = near.V.copy()
+        pulled[..., :-1] += near.V[..., -1:] * mu  # a gradient in (W, b) here, of one in (W, c)
+        expected = (near.V.reshape(len(near.V), -1) @ near.B).reshape(near.V.shape)
+        solved = road.times(pulled)
+        solved[..., -1] += solved[..., :-1] @ mu
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(solved, expected, rtol=0, atol=(1e-8 + 1e-9 * far) * scale)
+        assert road.log_det == pytest.approx(near.log_det, abs=1e-6 * (1.0 + abs(near.log_det)))
+        x = near.candidates[more]
+        information = fisher(near.P[:1], near.Q)[0]
+        row = np.append(x, 1.0)
+        A = np.linalg.inv(near.B) + np.kron(information, np.outer(row, row))
+        near.B, near.log_det = np.linalg.inv(A), np.linalg.slogdet(A)[1]
+        S = quadratic_form(near.candidates, near.B)
+        road = road.with_sample(np.append(x + mu, 1.0), information)
+
+
 def test_the_cheaper_road_is_taken():
     chosen = inverse_curvature.by_matrix
     assert chosen(50, 51, 2) and chosen(110, 769, 2)  # two classes: one block

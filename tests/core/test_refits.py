@@ -57,6 +57,18 @@ def test_against_the_slow_solver(regime):
         np.testing.assert_allclose(moved, theta - theta.mean(axis=0), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_problem_whose_gradient_vanishes_exactly_spoils_nothing():
+    """Samples without features: after a few steps only round-off is left of some gradients."""
+    fit = softmax.fit(np.zeros((4, 1)), np.array([0, 1, 2, 2]), 3, l2=1 / 400)
+    after, new = fit.inserted(np.zeros(1), 2, "fixed_C"), np.zeros((3, 1, 1))
+    change = after.retrained(new, np.arange(3)[:, None], "fixed_C").reshape(3, 2, 2)
+    for label, moved in enumerate(change):
+        b = (fit.objective.Q @ (after.phi.reshape(2, 2) + moved))[:, 1]
+        shares = np.bincount([0, 1, 2, 2, 2, label]) / 6
+        np.testing.assert_allclose(np.exp(b) / np.exp(b).sum(), shares, atol=1e-7)
+
+
 def test_block_by_block_it_is_the_same(monkeypatch):
     setting = Setting(3, "fixed_C", False)
     Y = np.tile(np.arange(3), 4)[:, None]

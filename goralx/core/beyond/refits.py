@@ -157,7 +157,8 @@ class _Problems:
             residual = residual - alpha[:, None, None] * image
             z = self.around.B.times(residual)
             after = _dot(residual, z)
-            direction = z + (after / rho)[:, None, None] * direction
+            beta = np.where(going, after / np.where(rho > 0.0, rho, 1.0), 0.0)
+            direction = z + beta[:, None, None] * direction
             rho = np.where(going, after, rho)
         return step
 

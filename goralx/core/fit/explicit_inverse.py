@@ -55,4 +55,7 @@ def approximate_inverse(matrix: Array) -> NDArray[np.float32]:
             inverse /= root.astype(np.float32)
             inverse /= root.astype(np.float32)[:, None]
             return inverse
-    raise NotConverged("not positive definite: the curvature of the model is not finite")
+    raise NotConverged(
+        "softmax regression: the curvature is not positive definite to working precision; "
+        "standardise the features or lower C"
+    )

@@ -74,7 +74,10 @@ class Cholesky:
                 return cls(Factor.of(raised))
             except NotConverged:
                 continue
-        raise NotConverged("not positive definite: the curvature of the model is not finite")
+        raise NotConverged(
+            "softmax regression: the curvature is not positive definite to working precision; "
+            "standardise the features or lower C"
+        )
 
     def __call__(self, residual: Floats) -> Floats:
         applied: Floats = self.factor.solve(residual.astype(np.float64, copy=False))
