@@ -64,7 +64,7 @@ class Job:
         if isinstance(self.made, StudyRun):
             if before is not None:
                 raise BadInput(f"{self.info.directory} holds a study, which has no budget")
-            return self._study(None, force)
+            return self._study(None, force, restart)
         more = None if before is None else extension(before, self.made)
         return self._told(runner.resume, force=force, restart=restart, extension=more)
 
@@ -79,10 +79,12 @@ class Job:
             )  # fmt: skip
         return self._closed(summary, closing_table)
 
-    def _study(self, hydra_files: dict[str, str] | None, force: bool = False) -> dict[str, Any]:
+    def _study(
+        self, hydra_files: dict[str, str] | None, force: bool = False, restart: bool = False
+    ) -> dict[str, Any]:
         assert isinstance(self.made, StudyRun)
         with self._resumable():
-            summary = approximation.run(self.made, hydra_files, force=force)
+            summary = approximation.run(self.made, hydra_files, force=force, restart=restart)
         return self._closed(summary, approximation.closing_table)
 
     def _closed(self, summary: dict[str, Any], table: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A study of approximation quality from beginning to end: retrained, recorded, tracked, drawn.
 
-What ends it early leaves the finished blocks (`goralx.approximation_record`); `run` in the same
+What ends it early leaves the finished blocks (`goralx.approximation.record`); `run` in the same
 directory, or `goralx resume`, goes on from them and ends with the same numbers.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,8 +20,15 @@ from typing import Any, Literal
 import numpy as np
 
 from goralx.contracts import RunInfo, Tracker
-from goralx.errors import BadInput
-from goralx.records import Record, check_origin, check_whole, read_summary, versions
+from goralx.errors import BadInput, RunWarning
+from goralx.records import (
+    ORIGIN,
+    Inspection,
+    PartedRecord,
+    check_origin,
+    mixed,
+    versions,
+)
 from goralx.tracking import (
     Guarded,
     Interruptions,
@@ -32,7 +40,7 @@ from goralx.tracking import (
 from .figures import KINDS
 from .figures import draw as draw_figures
 from .numbers import numbers
-from .record import gathered, keep, kept, write_numbers
+from .record import gathered, keep, kept
 from .study import Study
 
 METRICS = ("pearson", "spearman", "slope", "rmse_over_sd", "overlap", "actual_sd")
@@ -57,35 +65,67 @@ class StudyRun:
 
 
 def run(
-    made: StudyRun, hydra_files: Mapping[str, str] | None = None, *, force: bool = False
+    made: StudyRun,
+    hydra_files: Mapping[str, str] | None = None,
+    *,
+    force: bool = False,
+    restart: bool = False,
 ) -> dict[str, Any]:
     """Run the study, or go on with it where its directory holds a part; returns ``summary.json``.
 
     ``hydra_files`` are the texts of ``.hydra/``, None to go on only. What is refused while the
-    model is fitted and the utilities are estimated leaves nothing behind. Raises `BadInput` where
-    the directory holds another run, or, unless ``force``, one of code that gives other numbers.
+    model is fitted and the utilities are estimated leaves nothing behind. What is there is held
+    against its seals: damaged blocks are said and done again, all of them on ``restart``. Raises
+    `BadInput` where the directory holds another run, or, unless ``force``, one of code that gives
+    other numbers.
     """
     study, info = made.study, made.info
-    record = Record(info.directory, study.instance)
-    identity = _identity(study, info)
-    _check_directory(record, identity, hydra_files is None, force)
+    record = PartedRecord(info.directory, study.instance)
+    if hydra_files is None:
+        record.check_begun()
+    elif not (info.directory / "summary.json").exists():
+        record.check_free()
     _ = study.estimates
+    identity, earlier = _identity(study, info), 0.0
     with terminable() as asked, plain_warnings(), record.hold():
-        given: dict[str, Any] = {}
-        if (info.directory / "summary.json").exists():
-            given = read_summary(info.directory)
-            identity["started"] = given["started"]
-        elif hydra_files is not None:
-            record.create(hydra_files, {"status": "running", **identity})
         tracked = Guarded(made.tracker, info)
-        if given.get("status") == "finished":
-            tracked.start()
-            tracked.finish("finished", given)
-            return given
-        record.begin({"status": "running", **identity})
-        earlier = float((given.get("seconds") or {}).get("total") or 0.0)
-        began = time.perf_counter() - earlier
-        return _follow(made, record, tracked, identity, began, asked)
+        if hydra_files is not None and not (info.directory / "summary.json").exists():
+            record.create(hydra_files, {"status": "running", **identity})
+        else:
+            found = record.inspect()
+            begun, given = found.begun_with, found.summary or {}
+            same = check_origin(info.directory, begun, identity, force)
+            if given.get("status") == "finished" and not (found.damage or restart):
+                return _again(made, record, tracked, given)
+            mine = begun["fingerprint"]
+            mine = mine if same else mixed(mine, identity["fingerprint"])
+            identity |= {"started": begun["started"], "fingerprint": mine}
+            resumed = {key: identity[key] for key in ORIGIN}
+            record.go_on(found, restart, None if same else resumed)
+            _say_damage(found)
+            record.begin({"status": "running", **identity})
+            earlier = float((given.get("seconds") or {}).get("total") or 0.0)
+        return _follow(made, record, tracked, identity, time.perf_counter() - earlier, asked)
+
+
+def _again(
+    made: StudyRun, record: PartedRecord, tracked: Guarded, given: dict[str, Any]
+) -> dict[str, Any]:
+    """A finished study is drawn and tracked again."""
+    if made.figures:
+        actual, _ = gathered(record, made.study)
+        comparisons = made.study.comparisons(actual)
+        draw_figures(record.directory, made.figures, comparisons, made.info.name)
+    tracked.start()
+    tracked.finish("finished", given)
+    return given
+
+
+def _say_damage(found: Inspection) -> None:
+    """Which files were not what was written."""
+    if found.damage:
+        what = "; ".join(map(str, found.damage))
+        warnings.warn(f"{what} · done again", RunWarning, stacklevel=2)
 
 
 def closing_table(summary: Mapping[str, Any]) -> str:
@@ -128,21 +168,6 @@ def _shown(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _check_directory(
-    record: Record, identity: Mapping[str, Any], resumed: bool, force: bool
-) -> None:
-    """Refuse a directory that holds another run, or, to go on, none."""
-    if resumed:
-        record.check_begun()
-    if not (record.directory / "summary.json").exists():
-        if not resumed:
-            record.check_free()
-        return
-    check_whole(record.directory)
-    with plain_warnings():
-        check_origin(record.directory, read_summary(record.directory), identity, force)
-
-
 def _identity(study: Study, info: RunInfo) -> dict[str, Any]:
     """What ``summary.json`` says however the study ends."""
     return {
@@ -164,21 +189,21 @@ def _identity(study: Study, info: RunInfo) -> dict[str, Any]:
 
 def _follow(
     made: StudyRun,
-    record: Record,
+    record: PartedRecord,
     tracked: Guarded,
     identity: Mapping[str, Any],
     began: float,
     asked: Interruptions,
 ) -> dict[str, Any]:
     """Retrain what is not done yet, sum up, draw; put down how it ended, whatever ends it."""
-    study, directory = made.study, record.directory
+    study = made.study
     try:
         tracked.start()
-        _retrain(study, made.info, made.progress, asked)
-        actual, seconds = gathered(study, directory)
+        _retrain(study, record, made, asked)
+        actual, seconds = gathered(record, study)
         comparisons = study.comparisons(actual)
         rows = [numbers(comparison) for comparison in comparisons]
-        write_numbers(directory, rows)
+        record.write_numbers(rows)
         blocks = list(study.blocks())
         summary = {
             "status": "finished",
@@ -203,23 +228,23 @@ def _follow(
         raise
     with asked.held():
         try:
-            draw_figures(directory, made.figures, comparisons, made.info.name)
+            draw_figures(record.directory, made.figures, comparisons, made.info.name)
         finally:
             tracked.finish("finished", summary)
     return summary
 
 
-def _retrain(study: Study, info: RunInfo, shown: bool, asked: Interruptions) -> None:
+def _retrain(study: Study, record: PartedRecord, made: StudyRun, asked: Interruptions) -> None:
     """Every block that is not on disk yet."""
-    blocks, found = list(study.blocks()), kept(info.directory, study)
+    blocks, found = list(study.blocks()), kept(record, study)
     total, done = (sum(study.n_retrained(block) for block in some) for some in (blocks, found))
-    with _bar(info.name, total, done, shown) as bar:
+    with _bar(made.info.name, total, done, made.progress) as bar:
         for block in blocks:
             if block in found:
                 continue
             began = time.perf_counter()
             utilities = study.actual(block)
-            keep(info.directory, block, utilities, time.perf_counter() - began)
+            keep(record, block, utilities, time.perf_counter() - began)
             bar.set_postfix_str(f"batches of {block.batch_size}", refresh=False)
             bar.update(study.n_retrained(block))
             asked.between_rounds()

@@ -10,70 +10,51 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from goralx.data import Array
-from goralx.errors import BadInput
-from goralx.records import number, read_npz, write_csv, write_npz, write_table
+from goralx.records import PartedRecord
 
 from .study import Block, Study
 
 
-def kept(directory: Path, study: Study) -> set[Block]:
+def kept(record: PartedRecord, study: Study) -> set[Block]:
     """The blocks that are done."""
-    gathered_already = (directory / "utilities.npz").exists()
-    return {b for b in study.blocks() if gathered_already or _part_file(directory, b).exists()}
+    there, gathered_already = record.parts(), record.is_gathered
+    return {b for b in study.blocks() if gathered_already or _name(b) in there}
 
 
-def keep(directory: Path, block: Block, utilities: Mapping[str, Array], seconds: float) -> None:
+def keep(
+    record: PartedRecord, block: Block, utilities: Mapping[str, Array], seconds: float
+) -> None:
     """Put a block's actual utilities by goal on disk: whole, or not at all."""
-    (directory / "parts").mkdir(exist_ok=True)
     arrays = {**{f"goal/{name}": U for name, U in utilities.items()}, "seconds": np.array(seconds)}
-    write_npz(_part_file(directory, block), arrays)
+    record.keep(_name(block), arrays)
 
 
-def gathered(study: Study, directory: Path) -> tuple[dict[tuple[str, int], Array], float]:
+def gathered(record: PartedRecord, study: Study) -> tuple[dict[tuple[str, int], Array], float]:
     """Actual utilities by goal and batch size, gathered in ``utilities.npz``, and their seconds."""
-    target = directory / "utilities.npz"
     keys = [(goal, b) for b in study.batch_sizes for goal in study.goals]
-    if not target.exists():
-        parts = [(b.batch_size, _load(_part_file(directory, b))) for b in study.blocks()]
+    if not record.is_gathered:
+        parts = [(b.batch_size, record.part(_name(b))) for b in study.blocks()]
         found = {
             (goal, b): [part[f"goal/{goal}"] for size, part in parts if size == b]
             for goal, b in keys
         }
         ids = study.instance.pool
-        arrays = {
-            **{f"batches/{b}": ids[study.windows(b)] for b in study.batch_sizes},
-            **{f"actual/{goal}/{b}": np.concatenate(found[goal, b]) for goal, b in keys},
-            **{f"approximate/{goal}": study.estimates[goal].U for goal in study.goals},
-            "seconds": sum(float(part["seconds"]) for _, part in parts),
-        }
-        write_npz(target, arrays)
-    if (directory / "parts").exists():
-        shutil.rmtree(directory / "parts")
-    stored = _load(target)
+        record.gather(
+            {
+                **{f"batches/{b}": ids[study.windows(b)] for b in study.batch_sizes},
+                **{f"actual/{goal}/{b}": np.concatenate(found[goal, b]) for goal, b in keys},
+                **{f"approximate/{goal}": study.estimates[goal].U for goal in study.goals},
+                "seconds": sum(float(part["seconds"]) for _, part in parts),
+            }
+        )
+    stored = record.gathered()
     return {(goal, b): stored[f"actual/{goal}/{b}"] for goal, b in keys}, float(stored["seconds"])
 
 
-def _part_file(directory: Path, block: Block) -> Path:
-    return directory / "parts" / f"{block.batch_size:03d}-{block.start:06d}.npz"
-
-
-def _load(path: Path) -> dict[str, Array]:
-    try:
-        return read_npz(path)
-    except BadInput as error:
-        raise BadInput(f"{error} · remove it and resume") from error
-
-
-def write_numbers(directory: Path, rows: list[dict[str, Any]]) -> None:
-    columns = list(rows[0])
-    lines = [[number(v) if isinstance(v, float) else v for v in row.values()] for row in rows]
-    write_csv(directory / "numbers.csv", [columns, *lines])
-    write_table(directory / "numbers.json", columns, [list(row.values()) for row in rows])
+def _name(block: Block) -> str:
+    return f"{block.batch_size:03d}-{block.start:06d}-{block.stop:06d}.npz"

@@ -7,6 +7,7 @@ source of truth: trackers, figures and explanations read it and never the other 
 from .configuration import check_configuration, extensions
 from .formats import FORMAT
 from .inspection import Damage, Inspection, check_whole, inspect
+from .parts import PartedRecord
 from .provenance import (
     check_origin,
     content,
@@ -48,6 +49,7 @@ __all__ = [
     "Damage",
     "Inspection",
     "NothingToGoOnFrom",
+    "PartedRecord",
     "Record",
     "check_configuration",
     "check_origin",

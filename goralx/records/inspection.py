@@ -13,7 +13,10 @@ from . import seals
 from .storage import file_digest, read_json, read_npz, rows_as_far
 
 CHECKPOINTS = ("checkpoint.npz", "checkpoint.previous.npz")
-REPLACEABLE = ("instance.npz", "summary.json")
+PARTS = "parts"
+"""Where a study keeps what is done, until all is."""
+GATHERED = "utilities.npz"
+REPLACEABLE = ("instance.npz", "summary.json", "numbers.csv", "numbers.json")
 """What resuming writes again from what it knows."""
 
 
@@ -102,13 +105,14 @@ def inspect(directory: Path) -> Inspection:
     ends = lines[-1]["chain"]
     cut_short = finished and summary is not None and summary.get("chain", ends) != ends
     if broken or cut_short or _later(directory, len(rounds)):
-        damage.append(Damage(path, len(rounds)))
+        damage.append(Damage(path, None if seals.parts(lines) else len(rounds)))
     bad = [
         _first_bad_row(directory / "rounds.csv", rounds, finished),
         _first_bad_query(directory / "queries.csv", rounds, finished),
         *_bad_utilities(directory, lines, rounds),
     ]
     damage += [found for found in bad if found is not None]
+    damage += _bad_parts(directory, lines)
     n_whole = min([len(rounds), *(f.round for f in bad if f is not None and f.round is not None)])
     sealed = {line["checkpoint"]: i for i, line in enumerate(rounds)}
     stored = {file: _digest(directory / file) for file in CHECKPOINTS}
@@ -120,6 +124,12 @@ def inspect(directory: Path) -> Inspection:
     return Inspection(
         directory, lines, len(rounds), n_whole, name, resumable, whole, summary, tuple(damage)
     )
+
+
+def is_gathered(directory: Path, lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether ``utilities.npz`` is there as it was last sealed."""
+    sealed = [line["utilities"] for line in lines if "utilities" in line]
+    return bool(sealed) and _digest(directory / GATHERED) == sealed[-1]
 
 
 def check_whole(directory: Path) -> None:
@@ -136,8 +146,8 @@ def check_whole(directory: Path) -> None:
         found = inspect(directory)
     if found.damage:
         raise BadInput(
-            f"{'; '.join(map(str, found.damage))} · `goralx resume {directory}` falls back to the "
-            "last round that is whole"
+            f"{'; '.join(map(str, found.damage))} · `goralx resume {directory}` falls back to "
+            "what is whole"
         )
 
 
@@ -184,15 +194,30 @@ def _first_bad_query(path: Path, rounds: Rounds, finished: bool) -> Damage | Non
 def _bad_utilities(directory: Path, lines: list[dict[str, Any]], rounds: Rounds) -> list[Damage]:
     """Each file of utilities that is bad, unless all are in ``utilities.npz``, whole."""
     scored = [i for i, line in enumerate(rounds) if line["utility"] is not None]
-    gathered = directory / "utilities.npz"
-    sealed = [line["utilities"] for line in lines if "utilities" in line]
-    if sealed and _digest(gathered) == sealed[-1]:
+    if is_gathered(directory, lines):
         return []
+    sealed = any("utilities" in line for line in lines)
     parts = [(i, directory / "utilities" / f"{i:05d}.npy") for i in scored]
     bad = [Damage(part, i) for i, part in parts if _digest(part) != rounds[i]["utility"]]
     if bad and sealed and not (directory / "utilities").exists():
-        return [Damage(gathered, scored[0])]
+        return [Damage(directory / GATHERED, scored[0])]
     return bad
+
+
+def _bad_parts(directory: Path, lines: list[dict[str, Any]]) -> list[Damage]:
+    """Each part of a study that is bad, unless all are in ``utilities.npz``, whole; its tables."""
+    tables = [line["tables"] for line in lines if "tables" in line][-1:]
+    sealed = {directory / name: found for table in tables for name, found in table.items()}
+    if not is_gathered(directory, lines):
+        parts = {directory / PARTS / name: found for name, found in seals.parts(lines).items()}
+        if (
+            parts
+            and any("utilities" in line for line in lines)
+            and not (directory / PARTS).exists()
+        ):
+            return [Damage(directory / GATHERED)]
+        sealed |= parts
+    return [Damage(path) for path, found in sealed.items() if _digest(path) != found]
 
 
 def _bad_checkpoints(

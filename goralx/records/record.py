@@ -34,7 +34,7 @@ from .adoption import adopted
 from .checkpoints import check_rows, checkpoint_bytes, read_checkpoint
 from .disk import Disk
 from .formats import FORMAT
-from .inspection import CHECKPOINTS, Inspection, inspect
+from .inspection import CHECKPOINTS, GATHERED, Inspection, inspect
 from .reading import read_summary
 from .resuming import NothingToGoOnFrom, checkpoint_to_go_on_from, cut, drop_unsealed
 from .storage import (
@@ -90,7 +90,7 @@ class Record:
     def hold(self) -> Iterator[None]:
         """Keep every other process from writing here; ends with the process, however that ends."""
         lock = FileLock(self.directory / ".lock")
-        with _writable(self.directory):
+        with writable(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=0)
@@ -124,7 +124,7 @@ class Record:
         """Lay the record down, before the first round, in a directory that is free for it."""
         self.check_free()
         folder, partial = self.directory / ".hydra", self.directory / ".hydra.part"
-        with _writable(self.directory):
+        with writable(self.directory):
             for left_over in (folder, partial):
                 if left_over.exists():
                     shutil.rmtree(left_over)
@@ -271,11 +271,11 @@ class Record:
         if path.exists():
             checkpoint = read_checkpoint(path, self.instance)
             n_queried = len(checkpoint.rows) - len(self.instance.init)
-        with _writable(self.directory):
+        with writable(self.directory):
             header = seals.header(summary, sealed)
             lines = adopted(self.directory, header, checkpoint, n_queried)
             self._chain.write(lines)
-            gathered = self.directory / utilities.GATHERED
+            gathered = self.directory / GATHERED
             if gathered.exists() and not utilities.folder(self.directory).exists():
                 self._chain.add({"utilities": file_digest(gathered)})
 
@@ -311,13 +311,13 @@ class Record:
         if name is not None:
             checkpoint = read_checkpoint(self.directory / name, self.instance)
             check_rows(self.directory / name, checkpoint, self.instance)
-        with _writable(self.directory):
+        with writable(self.directory):
             self._unfinish(found)
             lines = cut(found, name, done=checkpoint is not None and checkpoint.done)
             lines += [] if resumed is None else [{"resumed": dict(resumed)}]
             self._chain.write([self._of_now(lines[0]), *lines[1:]])
             if not any("utilities" in line for line in lines):  # they are in parts again
-                (self.directory / utilities.GATHERED).unlink(missing_ok=True)
+                (self.directory / GATHERED).unlink(missing_ok=True)
             drop_unsealed(self.directory, seals.rounds(lines))
         self._disk.settled = True
         return checkpoint
@@ -372,7 +372,7 @@ def _of_format_1(directory: Path) -> bool:
 
 
 @contextmanager
-def _writable(directory: Path) -> Iterator[None]:
+def writable(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -24,16 +24,21 @@ def checkpoint_to_go_on_from(found: Inspection, restart: bool) -> str | None:
     Raises `BadInput` where the configuration is damaged, and `NothingToGoOnFrom` where all rounds
     would have to be dropped and ``restart`` does not say so.
     """
+    check_left(found, found.checkpoint is not None, restart)
+    return None if restart else found.checkpoint
+
+
+def check_left(found: Inspection, left: bool, restart: bool) -> None:
+    """Refuse a damaged configuration, and damage that left nothing, unless it may begin again."""
     configuration = [d for d in found.damage if d.path.parent.name == ".hydra"]
     if configuration:
         raise BadInput(f"{configuration[0]} · start the run anew, in another directory")
     lost = [d for d in found.damage if d.path.name not in REPLACEABLE]
-    if lost and found.checkpoint is None and not restart:
+    if lost and not left and not restart:
         raise NothingToGoOnFrom(
-            f"{'; '.join(map(str, lost))} · no round before it can be gone on from: "
-            f"`goralx resume {found.directory} --restart` begins at round 0 again"
+            f"{'; '.join(map(str, lost))} · nothing before it can be gone on from: "
+            f"`goralx resume {found.directory} --restart` begins anew"
         )
-    return None if restart else found.checkpoint
 
 
 def cut(found: Inspection, name: str | None, done: bool) -> list[Mapping[str, Any]]:

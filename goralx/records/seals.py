@@ -5,8 +5,10 @@ The first line, laid down with the record, has the format, what determines the r
 A line with ``round`` seals that round: hashes of its row of ``rounds.csv`` (``row``, of the first
 ``n_columns``, and apart from it ``seconds``), of its ``n_queries`` rows of ``queries.csv``, of its
 utilities and its checkpoint.
-A line with ``utilities`` seals ``utilities.npz``; one with ``resumed`` says with what other code a
-run was gone on with. ``chain`` is the hash of the line before, then this line without its chain.
+A line with ``part`` seals that file of a study by its ``sha256``; one with ``tables`` has hashes of
+files. A line with ``utilities`` seals ``utilities.npz``; one with ``resumed`` says with what other
+code a run was gone on with. ``chain`` is the hash of the line before, then this line without its
+chain.
 
 A chain is no signature: whoever can write here can write all of it anew. It tells damage and
 carelessness.
@@ -108,13 +110,21 @@ def rounds(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [line for line in lines if "round" in line]
 
 
+def parts(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Hashes of a study's parts by the name of the file; of one done again the last counts."""
+    return {line["part"]: line["sha256"] for line in lines if "part" in line}
+
+
 def _well_formed(line: Mapping[str, Any], before: list[dict[str, Any]]) -> bool:
     """Whether a line says what its kind has to."""
     if not before:
         return isinstance(line.get("files"), dict)
     if "round" in line:
         return set(line) >= ROUND
-    return "utilities" in line or isinstance(line.get("resumed"), dict)
+    if "part" in line:
+        return isinstance(line["part"], str) and "sha256" in line
+    known = isinstance(line.get("resumed"), dict) or isinstance(line.get("tables"), dict)
+    return known or "utilities" in line
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import numpy as np
 from goralx.core import Floats
 from goralx.data import Rows
 
+from .inspection import GATHERED
 from .reading import read_rounds
 from .storage import (
     atomic,
@@ -22,8 +23,6 @@ from .storage import (
     write_bytes,
     write_npz,
 )
-
-GATHERED = "utilities.npz"
 
 
 def folder(directory: Path) -> Path:
