@@ -195,7 +195,7 @@ def _check_top_level(config: Mapping[str, Any]) -> None:
     for key, least in (("seed", 0), ("threads", 1), ("batch_size", 1), ("n_queries", 1)):
         if config[key] < least:
             raise BadInput(f"{key}={config[key]}; allowed: at least {least}")
-    if config["ceiling"] not in CEILINGS:
+    if config["ceiling"] not in list(CEILINGS):  # a list or a mapping is no key
         raise BadInput(f"ceiling={config['ceiling']}; allowed: auto, true, false")
     if config.get("job", "learn") not in JOBS:
         raise unknown_name("job", config["job"], JOBS)

@@ -81,6 +81,8 @@ def run_hydra(
     with _process(argv, HYDRA_FULL_ERROR="1"), _help_unread():
         try:
             with terminable(session.end_others, at_once=True), Announcer(session):
+                if asked.multirun:
+                    session.sweep.begin(session.name)
                 _launch(lambda: program(session.job)(), session)
         finally:
             status = session.close()

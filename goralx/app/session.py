@@ -102,7 +102,6 @@ class Session:
         if hydra.mode != RunMode.MULTIRUN:
             self._single(config, directory)
             return None
-        remove_empty(directory)
         if not self.reports and self.began_in.is_dir():  # some launchers begin elsewhere
             os.chdir(self.began_in)
         self.sweep.enter(self.overrides, self.words)
@@ -265,8 +264,8 @@ class Session:
     def close(self) -> int:
         """The exit status, and for a sweep a line that counts."""
         outcomes = self.log.all()
+        self.sweep.leave(self.name, forget=self.dry)
         if not outcomes:
-            self._tidy()
             return self.status
         done_here = {o.fingerprint for o in outcomes if o.ending not in ("elsewhere", "shared")}
         counts = dict.fromkeys(ENDINGS, 0)
@@ -275,7 +274,6 @@ class Session:
             if ending == "elsewhere" and outcome.fingerprint in done_here:
                 ending = "shared"
             counts[ending] += 1
-        self._tidy()
         if not self.dry:
             said = [f"{n} {ENDINGS[e]}" for e, n in counts.items() if n or e in ALWAYS_SAID]
             kept = f" · {short(self.folder)}" if self.folder.is_dir() else ""
@@ -290,19 +288,6 @@ class Session:
         if not self.dry and self.folder.is_dir():
             close_sweep(self.folder)  # with the report
         return self.status
-
-    def _tidy(self) -> None:
-        """Take away what a sweep has written in which nothing ran."""
-        if not self.folder.is_dir():
-            return
-        if self.dry and self.log.path.is_dir():
-            shutil.rmtree(self.log.path)
-        jobs = self.folder / ".jobs"
-        sessions = [p for p in jobs.iterdir() if p.name != "claims"] if jobs.is_dir() else []
-        ours = {"multirun.yaml", "sweep.json", ".jobs"}
-        if {p.name for p in self.folder.iterdir()} <= ours and sessions in ([], [self.log.path]):
-            shutil.rmtree(self.folder)
-            remove_empty(self.folder.parent)
 
 
 class Announcer(threading.Thread):

@@ -4,6 +4,7 @@
 ``.jobs/<session>/<n>.json`` how a job went, a folder for each time that a command was given
 ``.jobs/replaced/``          what runs held that are being run anew, until they are done
 ``.jobs/claims/``            locks, one for each run: held by the process that has taken it
+``.lock``                    held while a command begins or ends with the folder
 
 The folder's own name follows from the command, so that the same command finds its sweep again.
 Whatever is written here is written by several processes at once.
@@ -15,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +30,8 @@ from filelock import FileLock, Timeout
 from goralx.errors import BadInput
 from goralx.records import write_json
 
+from .shared import remove_empty
+
 FORMAT = 1
 INDIFFERENT = re.compile(
     r"[+~]*(on_existing|progress|report|threads|hydra/launcher|"
@@ -35,6 +39,10 @@ INDIFFERENT = re.compile(
 )
 """Options that say how jobs are run, not which."""
 STOP = "stop"
+OURS = {"multirun.yaml", "sweep.json", ".jobs", ".lock"}
+"""What is in a sweep's folder beside its runs and reports."""
+NO_SESSION = {"claims", "replaced"}
+ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,41 @@ class SweepFolder:
     @property
     def manifest(self) -> Path:
         return self.path / "sweep.json"
+
+    def begin(self, session: str) -> None:
+        """Be one of those who use the folder: from now on it stays there until `leave`.
+
+        Another command that ends may take it away at any moment before.
+        """
+        log = self.session(session)
+        for attempt in range(ATTEMPTS):
+            try:
+                log.path.mkdir(parents=True, exist_ok=True)
+                with self._coming_and_going():
+                    if log.path.is_dir():
+                        return
+            except (FileNotFoundError, FileExistsError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise BadInput(f"{self.path} is taken away again and again · give another folder")
+
+    def leave(self, session: str, forget: bool = False) -> None:
+        """Take away what nothing has come of: all, or what this session (to ``forget``) wrote."""
+        log, jobs = self.session(session), self.path / ".jobs"
+        if not log.path.is_dir():
+            return
+        with self._coming_and_going():
+            if forget or not any(log.path.iterdir()):
+                shutil.rmtree(log.path)
+            others = {path.name for path in jobs.iterdir()} - {*NO_SESSION, session}
+            if not others and {path.name for path in self.path.iterdir()} <= OURS:
+                shutil.rmtree(jobs)
+                for name in OURS - {".jobs"}:
+                    (self.path / name).unlink(missing_ok=True)  # the lock is nobody's from here on
+                remove_empty(self.path)
+
+    def _coming_and_going(self) -> FileLock:
+        return FileLock(self.path / ".lock")
 
     def enter(self, overrides: Sequence[str], words: Sequence[str]) -> None:
         """Put down that this command is one of the sweep's: a folder may be given to several."""

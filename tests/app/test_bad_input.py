@@ -70,6 +70,8 @@ VALUES = [
     (["batch_size="], ["batch_size=", "a whole number"]),
     (["metrics=[ece]", "metrics.ece.bins=many"], ["metrics.ece.bins=many", "a whole number"]),
     (["metrics=[ece]", "metrics.ece.bins=0"], ["metrics.ece.bins=0", "at least 1"]),
+    (["ceiling=[1]"], ["ceiling=[1]", "auto, true, false"]),
+    (["ceiling={a:1}"], ["ceiling={'a': 1}", "auto, true, false"]),
     (["record.utilities=some"], ["record.utilities=some", "all, quantiles"]),
     (["figures=some"], ["figures=some", "true or false"]),
     (["dev.use=test"], ["dev.use=test", "goal, train"]),

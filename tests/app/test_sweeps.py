@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goralx.app import existing, naming, objective, runner, session, sweep_folder
+from goralx.app import existing, naming, objective, runner, session, shared, sweep_folder
 from goralx.discovery import registry
 from goralx.errors import BadInput, UnknownName
 from tests.program import call, runs
@@ -232,6 +234,46 @@ def test_two_processes_share_the_jobs_and_do_none_twice(here, capsys):
     assert counts(call(capsys, *words)) == "sweep: 0 done, 6 skipped, 0 resumed, 0 failed"
 
 
+def test_a_folder_that_another_process_takes_away_is_none_of_a_jobs(here, capsys, monkeypatch):
+    """Between the look whether it is there and its use, whoever else is at the sweep may come."""
+    make = os.mkdir
+
+    def made(path, *how, **more):
+        try:
+            make(path, *how, **more)
+        except FileExistsError:
+            if Path(path).name.isdecimal():  # what Hydra made for a job was taken away again
+                shared.remove_empty(Path(path))
+            raise
+
+    monkeypatch.setattr(os, "mkdir", made)
+    for number in range(4):
+        os.makedirs(here / "mine" / str(number))
+    done = call(capsys, *SWEEP, "hydra.sweep.dir=mine")
+    assert (done.status, done.err) == (0, "")
+    assert counts(done) == "sweep: 4 done, 0 skipped, 0 resumed, 0 failed"
+
+
+@pytest.mark.slow
+def test_many_processes_at_once_share_cheap_jobs_time_and_again(here, capsys):
+    """Some find nothing to do, some are refused: nobody takes away what others are at."""
+    words = ("-m", *FEW, "strategy=random", "seed=0,1,2", "hydra.sweep.dir=mine")
+    refused = ("-m", *FEW, "strategy=random", "model.C=-1", "hydra.sweep.dir=mine")
+    for _ in range(3):
+        crowd = [
+            subprocess.Popen(
+                [sys.executable, "-m", "goralx", *asked], cwd=here, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True,
+            )
+            for asked in (refused, words, refused, words, refused)
+        ]  # fmt: skip
+        ended = [p.communicate() for p in crowd]
+        assert [p.returncode for p in crowd] == [2, 0, 2, 0, 2], [err for _, err in ended]
+        done = [int(out.rpartition("sweep: ")[2].split()[0]) for out, _ in ended]
+        assert sum(done) == 3 and len(runs(here / "mine")) == 3
+        shutil.rmtree(here / "mine")
+
+
 def test_sigterm_ends_a_sweep_and_the_same_command_goes_on(here, capsys):
     words = ("-m", *FEW[:1], "n_queries=140", "batch_size=1", *FEW[2:], "strategy=random",
              "seed=0,1")  # fmt: skip
@@ -354,6 +396,40 @@ def test_a_claim_is_held_by_one(here):
     with folder.claim("ab" * 32) as later:
         assert later
     assert os.getpid() and folder.session("x").get(0) is None
+
+
+def test_who_comes_while_another_takes_the_folder_away_has_one(here):
+    """However long one of them pauses between its look and what it does."""
+    first, second = (sweep_folder.SweepFolder(here / "s") for _ in range(2))
+    paused, came = threading.Event(), threading.Event()
+
+    def pausing(*_):
+        paused.set()
+        came.wait(0.5)
+
+    def leave():
+        with pytest.MonkeyPatch.context() as patched:
+            rmtree = shutil.rmtree
+            patched.setattr(shutil, "rmtree", lambda path: (rmtree(path), pausing()))
+            first.leave("a")
+
+    first.begin("a")
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+    assert paused.wait(10)
+    second.begin("b")
+    came.set()
+    leaving.join()
+    assert second.session("b").path.is_dir()
+    with second.claim("ab" * 32) as mine:
+        assert mine
+    second.enter(("seed=0",), ("-m", "seed=0"))
+    second.session("b").put(sweep_folder.Outcome(0, 1, "seed=0"))
+    first.begin("c")
+    first.leave("c")  # somebody else is there
+    assert second.session("b").path.is_dir() and not first.session("c").path.exists()
+    second.leave("b")
+    assert list(here.iterdir()) == []
 
 
 def test_a_folder_without_a_manifest_is_no_sweep(here):

@@ -31,8 +31,9 @@ def fuzz(
     """Judge n inputs, of each kind its share, or what ``seconds`` allow; ``first`` is the seed."""
     tally, until = Tally(), time.monotonic() + seconds
     home = Path(tempfile.mkdtemp(prefix="goralx-fuzz-"))
-    before = {name: os.environ.get(name) for name in ("GORALX_CACHE", "GORALX_DATA")}
+    before = {name: os.environ.get(name) for name in ("GORALX_CACHE", "GORALX_DATA", "HOME")}
     os.environ["GORALX_CACHE"] = str(home / "cache")
+    os.environ["HOME"] = str(home / "user")  # a run may be asked for there
     os.environ.pop("GORALX_DATA", None)
     try:
         whole = home / "whole"
