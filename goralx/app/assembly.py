@@ -29,6 +29,14 @@ from . import naming
 from .nodes import Settings, typed_options
 
 JOBS = ("learn", "approximation")
+NO_PART = {
+    "strategy": "goral",
+    "batch": "top",
+    "initial": "given",
+    "oracle": "perfect",
+    "stop": "budget",
+}
+"""What a study has no use for, beside what is chosen where nobody chooses."""
 NO_VALUE = "???"
 """What an option is called that has none."""
 PRECISIONS = ("single", "double")
@@ -126,6 +134,13 @@ def prepare_study(config: Mapping[str, Any], directory: Path, sweep: str | None 
     _check_top_level(config)
     found, seed, options = registry(), config["seed"], config["approximation"]
     nodes = {group: config[group] for group in CHOICES}
+    for group, usual in NO_PART.items():
+        if (name := nodes[group]["name"]) != usual:
+            raise Incompatible(
+                f"job=approximation has no part for {group}={name}: it draws "
+                "approximation.n_labelled samples at random, asks nobody and queries nothing · "
+                "leave that out"
+            )
 
     def named(group: str, name: str) -> Any:
         own = nodes[group]

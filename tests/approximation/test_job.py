@@ -258,6 +258,12 @@ def test_a_directory_of_something_else_is_refused(here, capsys):
         (["approximation.colour=1"], "'colour'"),
         (["job=approximate"], "unknown job 'approximate'; did you mean 'approximation'"),
         (["goal=accuracy"], "use utility=lookahead or utility=retrain"),
+        (["initial=kcenter"], "job=approximation has no part for initial=kcenter"),
+        (["initial=random", "initial.size=9"], "no part for initial=random"),
+        (["oracle=noisy", "oracle.rate=0.3"], "no part for oracle=noisy"),
+        (["strategy=random"], "no part for strategy=random"),
+        (["batch=sequential"], "no part for batch=sequential"),
+        (["stop=cost", "stop.patience=3"], "no part for stop=cost"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(here, capsys, words, line):
