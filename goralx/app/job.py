@@ -10,7 +10,7 @@ from typing import Any
 
 from goralx import approximation, escaping
 from goralx.approximation import StudyRun
-from goralx.contracts import RunInfo
+from goralx.contracts import CheckedTracker, RunInfo
 from goralx.discovery import registry
 from goralx.errors import BadInput, GoralxError, RunFailed
 from goralx.records import read_summary
@@ -50,6 +50,8 @@ class Job:
         return Job(replace(self.made, progress=False), quiet=True)
 
     def run(self, hydra_files: Mapping[str, str]) -> dict[str, Any]:
+        if isinstance(self.made.tracker, CheckedTracker):
+            self.made.tracker.check()
         if isinstance(self.made, StudyRun):
             return self._study(dict(hydra_files))
         return self._told(runner.run, hydra_files=hydra_files)

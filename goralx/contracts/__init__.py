@@ -26,7 +26,7 @@ from .operators import LabelOperator
 from .oracles import ABSTAINED, NOT_ASKED, Answers, Asked, Oracle, Perfect, answered
 from .passes import HERE, Engine, Local, Portable, Predictor, keep_freed_memory, pieces_of
 from .rounds import Checkpoint, Round
-from .runs import RunInfo, TrackedRun, Tracker
+from .runs import CheckedTracker, RunInfo, TrackedRun, Tracker
 from .samples import Candidates, Reference
 from .scores import Scorer, Scores
 from .stopping import Budget, Halt, History, StoppingRule
@@ -42,6 +42,7 @@ __all__ = [
     "Beginning",
     "Budget",
     "Candidates",
+    "CheckedTracker",
     "Checkpoint",
     "CurvedModel",
     "Dataset",

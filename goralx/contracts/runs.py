@@ -40,7 +40,10 @@ class TrackedRun(ABC):
 
 @runtime_checkable
 class Tracker(Protocol):
-    """Somebody else who is told of a run; the record on disk does not depend on any."""
+    """Somebody else who is told of a run; the record on disk does not depend on any.
+
+    What can be known to be missing before a run is begun, `CheckedTracker` says.
+    """
 
     def start(self, run: RunInfo) -> TrackedRun | None:
         """Begin to follow a run, or take up one that is known by ``run.directory``.
@@ -48,3 +51,11 @@ class Tracker(Protocol):
         A run is taken up when it is resumed, and when the tracker was lost and is tried again: what
         it missed meanwhile is in ``rounds.csv``. None: nobody is to be told.
         """
+
+
+@runtime_checkable
+class CheckedTracker(Tracker, Protocol):
+    """A tracker that knows beforehand where it cannot be told of any run."""
+
+    def check(self) -> None:
+        """Raise `BadInput` that names the remedy, before anything is written of a new run."""

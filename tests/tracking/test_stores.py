@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
@@ -19,6 +20,7 @@ from goralx.tracking.mlflow.stores import (
     sqlite_file,
 )
 from tests import runs
+from tests.program import call
 from tests.tracking.reading import tracked_runs
 
 
@@ -43,6 +45,40 @@ def stop_after(monkeypatch):
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", count)
     yield left.append
     sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", count)
+
+
+@pytest.mark.parametrize(
+    "uri, module, package",
+    [
+        ("postgresql+psycopg://u:secret@127.0.0.1:9/x", "psycopg", "'goralx[postgresql]'"),
+        ("postgresql+psycopg2://u:secret@127.0.0.1:9/x", "psycopg2", "psycopg2-binary"),
+        ("mysql+pymysql://u:secret@127.0.0.1:9/x", "pymysql", "pymysql"),
+        ("mysql://u:secret@127.0.0.1:9/x", "MySQLdb", "mysqlclient"),
+        ("mssql+pyodbc://u:secret@127.0.0.1:9/x", "pyodbc", "pyodbc"),
+    ],
+)
+@pytest.mark.parametrize("given", ["option", "environment"])
+def test_a_driver_that_is_missing_is_named_before_anything_is_written(
+    tmp_path, monkeypatch, capsys, uri, module, package, given
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)  # importing it fails
+    words = ["dataset=iris", "n_queries=10", "progress=false", "tracker=mlflow"]
+    if given == "option":
+        words.append(f"tracker.uri='{uri}'")
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    for more in ([], ["job=approximation", "approximation.n_pool=20", "approximation.n_dev=0"]):
+        refused = call(capsys, *words, *more)
+        assert refused.status == 2 and len(refused.errors) == 1 and refused.out == ""
+        assert f"needs the driver {module}" in refused.err
+        assert f"pip install {package}" in refused.err and "secret" not in refused.err
+    swept = call(capsys, "-m", *words, "seed=0,1")
+    assert swept.status == 2 and len(swept.errors) == 2
+    assert list(tmp_path.iterdir()) == []
+    call(capsys, *words[:3], "tracker=csv", "figures=false", "hydra.run.dir=run")
+    left = call(capsys, "sync", "run", "--store", uri)
+    assert left.status == 2 and f"pip install {package}" in left.err and "secret" not in left.err
 
 
 @pytest.mark.parametrize("moment", [1, 40, 400])

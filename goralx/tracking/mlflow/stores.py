@@ -40,6 +40,16 @@ LOCKS = {
 """How a database server keeps others waiting, and lets them go on; by dialect."""
 
 
+DATABASES = {"postgresql", "mysql", "mssql"}
+"""What MLflow keeps runs in, besides SQLite, whose driver Python has."""
+DRIVERS = {
+    "psycopg": "'goralx[postgresql]'",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+}
+"""Packages that are called otherwise than what is imported of them."""
+
+
 class StoreUnusable(BadInput):
     """A store, or the experiment in it, that no run can be told to."""
 
@@ -91,6 +101,25 @@ def reachable(noted: str, configured: str | None = None) -> str:
     return noted
 
 
+def check_driver(uri: str) -> None:
+    """Refuse the address of a database whose driver, a package of its own, is not installed."""
+    if uri.partition(":")[0].partition("+")[0] not in DATABASES:
+        return
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StoreUnusable(f"{shown(uri)} is no database's address ({error})") from None
+    except ModuleNotFoundError as missing:
+        package = DRIVERS.get(str(missing.name), str(missing.name))
+        raise StoreUnusable(
+            f"{shown(uri)} needs the driver {missing.name}, which is not installed · "
+            f"pip install {package}"
+        ) from None
+
+
 def connect(uri: str, experiment: str | None) -> tuple[Any, str]:
     """A client of the store and the experiment's id; both are made where they are not there yet.
 
@@ -98,6 +127,7 @@ def connect(uri: str, experiment: str | None) -> tuple[Any, str]:
     Raises `BadInput` where the store is half-made or cannot be written, or the experiment was
     deleted; what the store itself raises passes through.
     """
+    check_driver(uri)
     number = os.environ.get("MLFLOW_EXPERIMENT_ID")
     name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
     with _my_turn(uri):
@@ -244,15 +274,9 @@ def _server_lock(uri: str) -> Iterator[None]:
             yield
         return
     take, give = LOCKS[dialect]
-    try:
-        engine = sqlalchemy.create_engine(
-            uri, poolclass=sqlalchemy.NullPool, connect_args={"connect_timeout": 10}
-        )
-    except ModuleNotFoundError as missing:
-        raise StoreUnusable(
-            f"{shown(uri)} needs the driver {missing.name}, which is not installed · "
-            f"pip install {missing.name}"
-        ) from None
+    engine = sqlalchemy.create_engine(
+        uri, poolclass=sqlalchemy.NullPool, connect_args={"connect_timeout": 10}
+    )
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text(take))
         try:

@@ -17,7 +17,7 @@ from ..naming import metric_name, origin, parameters, summary_metrics
 from .artifacts import upload
 from .client import entities, is_error
 from .description import dataset_inputs, describe_run
-from .stores import absolute_store, connect, default_uri, shown
+from .stores import absolute_store, check_driver, connect, default_uri, shown
 from .view import curve_tags, describe_experiment
 
 EVERY = "seconds/total"
@@ -40,6 +40,10 @@ class MlflowTracker:
 
     uri: str | None = None
     experiment: str | None = None
+
+    def check(self) -> None:
+        """Refuse a database whose driver is not installed."""
+        check_driver(absolute_store(self.uri or default_uri()))
 
     def start(self, run: RunInfo) -> MlflowRun:
         """A new MLflow run, or the one that this record has already; it is told what it missed."""
