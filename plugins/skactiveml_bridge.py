@@ -1,14 +1,14 @@
 """scikit-activeml's pool strategies for classification, as ``strategy=skactiveml_<class>``.
 
 They see X and y as there, labelled samples first, and the run's own fit: no model is fit but
-where a strategy is about refits. Seeds are drawn from the run's generator. What they keep from
-query to query (ProbCover's radius) is found anew each round, so that a run can be resumed.
+where a strategy is about refits, or about a kind of classifier (a Parzen window's counts, a
+mixture's densities) that the run's model is not; it then fits one of theirs, and says so. Seeds are
+drawn from the run's generator. What they keep from query to query (ProbCover's radius) is found
+anew each round, so that a run can be resumed.
 
-Left out: `EpistemicUncertaintySampling`, `ProbabilisticAL` and `FourDs`, which need a Parzen window
-or a mixture model for a classifier and not the run's; `CostEmbeddingAL`, which draws unseeded from
-numpy's global generator; `ExpectedErrorReduction`, a base class, and
-`SubSamplingWrapper` and `ParallelUtilityEstimationWrapper`, which are strategies around others;
-`GreedySamplingX` and whatever else is for regression, or for several annotators.
+Left out: `ExpectedErrorReduction`, a base class; `SubSamplingWrapper` and
+`ParallelUtilityEstimationWrapper`, which are strategies around others; `GreedySamplingX` and
+whatever else is for regression, or for several annotators.
 """
 
 from __future__ import annotations
@@ -33,8 +33,12 @@ class Bridge(goralx.Strategy):
     clusters: ClassVar[bool] = False
     """Whether it clusters without passing its seed on."""
     told_classes: ClassVar[bool] = False
+    regressor: ClassVar[bool] = False
+    """Whether its own regressor draws from numpy's global generator."""
     refits: ClassVar[bool] = False
     """Whether it fits the run's model itself."""
+    own: ClassVar[str] = ""
+    """The classifier of theirs that it takes in place of the run's model."""
 
     def __post_init__(self) -> None:
         if find_spec("skactiveml") is None:
@@ -71,6 +75,8 @@ class Bridge(goralx.Strategy):
             options["cluster_algo_dict"] = {"random_state": seed}
         if self.told_classes:
             options["classes"] = list(range(n_classes))
+        if self.regressor:
+            options["base_regressor"] = regressor()
         return getattr(pool, type(self).__name__)(random_state=seed, **options)
 
     def _models(self, query: Query, X: Any, y: Any, seed: int) -> dict[str, Any]:
@@ -78,6 +84,10 @@ class Bridge(goralx.Strategy):
             return {}
         learner, model = query.candidates.learner, query.candidates.model
         classes = list(range(model.n_classes))
+        if self.own:
+            from skactiveml import classifier as theirs
+
+            return {self.given: getattr(theirs, self.own)(classes=classes, random_state=seed)}
         make = classifier()
         if self.refits:
             return {self.given: make(learner, classes=classes, random_state=seed)}
@@ -124,6 +134,19 @@ def classifier() -> Any:
             return P / P.sum(axis=1, keepdims=True)
 
     return Learner
+
+
+@cache
+def regressor() -> Any:
+    """Their default, a support vector machine, with a seed that it draws and has no use for."""
+    from sklearn.svm import SVR
+
+    class Seeded(SVR):
+        def fit(self, X, y, sample_weight=None):
+            self.random_state = 0  # no parameter, so that a clone would lose it
+            return super().fit(X, y, sample_weight)
+
+    return Seeded()
 
 
 def stacked(query: Query, order: Rows, cls: type) -> Any:
@@ -238,6 +261,48 @@ class DropQuery(Bridge):
 
 
 @dataclass(frozen=True)
+class CostEmbeddingAL(Bridge):
+    """Active learning with cost embedding, by scikit-activeml: fits a regression, not the model."""
+
+    told_classes: ClassVar[bool] = True
+    regressor: ClassVar[bool] = True
+    embed_dim: int | None = None
+
+
+@dataclass(frozen=True)
+class EpistemicUncertaintySampling(Bridge):
+    """Epistemic uncertainty, two classes, by scikit-activeml: of a Parzen window, whose counts it
+    needs, not of the run's model.
+    """
+
+    given: ClassVar[str] = "clf"
+    own: ClassVar[str] = "ParzenWindowClassifier"
+
+
+@dataclass(frozen=True)
+class FourDs(Bridge):
+    """4DS: distance, density, distribution, diversity, by scikit-activeml: of a mixture model,
+    whose densities it needs, not of the run's model.
+    """
+
+    given: ClassVar[str] = "clf"
+    own: ClassVar[str] = "MixtureModelClassifier"
+    lmbda: float | None = None
+
+
+@dataclass(frozen=True)
+class ProbabilisticAL(Bridge):
+    """Multi-class probabilistic active learning, by scikit-activeml: of a Parzen window, whose
+    counts it needs, not of the run's model.
+    """
+
+    given: ClassVar[str] = "clf"
+    own: ClassVar[str] = "ParzenWindowClassifier"
+    prior: float = 1.0
+    m_max: int = 1
+
+
+@dataclass(frozen=True)
 class CoreSet(Bridge):
     """Core-set, by scikit-activeml; holds a distance for each pair."""
 
@@ -292,13 +357,17 @@ STRATEGIES = (
     Clue,
     ContrastiveAL,
     CoreSet,
+    CostEmbeddingAL,
     DiscriminativeAL,
     DropQuery,
+    EpistemicUncertaintySampling,
     Falcun,
+    FourDs,
     GreedyBALD,
     MaxHerding,
     MonteCarloEER,
     ProbCover,
+    ProbabilisticAL,
     QueryByCommittee,
     Quire,
     RandomSampling,

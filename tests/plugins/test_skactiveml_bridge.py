@@ -22,12 +22,9 @@ from tests.problems import build
 pool = pytest.importorskip("skactiveml.pool")
 
 NAMES = [name for _, name in registry().components if name.startswith("skactiveml_")]
+TWO_CLASSES = {"skactiveml_epistemicuncertaintysampling"}
 REFITS = {"skactiveml_montecarloeer", "skactiveml_valueofinformationeer"}
 LEFT_OUT = {
-    "need a model that is not the run's": {
-        "EpistemicUncertaintySampling", "FourDs", "ProbabilisticAL"
-    },
-    "unseeded": {"CostEmbeddingAL"},
     "not a strategy of its own": {
         "ExpectedErrorReduction", "ParallelUtilityEstimationWrapper", "SubSamplingWrapper"
     },
@@ -63,7 +60,7 @@ def test_options_are_theirs_with_their_defaults(name):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in REFITS])
+@pytest.mark.parametrize("name", sorted({*NAMES} - REFITS - TWO_CLASSES))
 def test_they_keep_the_contract_of_a_strategy(name):
     strategy = build("strategy", name)
     for check in checks("strategy"):
@@ -99,6 +96,56 @@ def test_expected_error_is_of_the_run_s_own_model():
             error += np.exp(query.log_P[i, label]) * doubt.sum()
         errors.append(error)
     np.testing.assert_allclose(selection.utility, -np.array(errors), rtol=1e-6)
+
+
+def by_themselves(theirs, query, **models):
+    """What a strategy of theirs says by itself of the candidates, in their own order: (N,)."""
+    known = query.candidates.labelled
+    X = np.concatenate([known.X, query.X])
+    y = np.concatenate([known.y.astype(float), np.full(len(query.X), np.nan)])
+    return theirs.query(X, y, return_utilities=True, **models)[1][0, len(known) :]
+
+
+@pytest.mark.parametrize(
+    "name, K", [("ProbabilisticAL", 3), ("ProbabilisticAL", 2), ("EpistemicUncertaintySampling", 2)]
+)
+def test_a_parzen_window_is_asked_where_counts_are_needed(name, K):
+    from skactiveml.classifier import ParzenWindowClassifier
+
+    window = ParzenWindowClassifier(classes=list(range(K)))
+    expected = by_themselves(getattr(pool, name)(), asked(K=K), clf=window)
+    selections = [build("strategy", f"skactiveml_{name.lower()}").select(asked(K=K)) for _ in "ab"]
+    np.testing.assert_allclose(selections[0].utility, expected, rtol=1e-6, atol=1e-9)
+    assert np.ptp(expected) > 0
+    assert selections[0].rows.tolist() == selections[1].rows.tolist()
+
+
+def test_a_mixture_is_asked_where_densities_are_needed():
+    from skactiveml.classifier import MixtureModelClassifier
+
+    query = asked()
+    seed = build("strategy", "skactiveml_fourds").select(query) and query.seed
+    mixture = MixtureModelClassifier(classes=[0, 1, 2], random_state=seed)
+    order = asked().rng.permutation(len(query.X))
+    known = query.candidates.labelled
+    X = np.concatenate([known.X, query.X[order]])
+    y = np.concatenate([known.y.astype(float), np.full(len(order), np.nan)])
+    places = pool.FourDs(random_state=seed).query(X, y, clf=mixture, batch_size=query.batch_size)
+    found = build("strategy", "skactiveml_fourds").select(asked())
+    assert found.rows.tolist() == order[places - len(known)].tolist()
+
+
+def test_cost_embedding_is_theirs_and_leaves_the_global_generator_alone():
+    expected = by_themselves(pool.CostEmbeddingAL([0, 1, 2], random_state=0), asked())
+    before = np.random.get_state()  # noqa: NPY002 - what is to be left alone
+    selection = build("strategy", "skactiveml_costembeddingal").select(asked())
+    assert np.random.get_state()[2] == before[2]  # noqa: NPY002
+    assert np.corrcoef(selection.utility, expected)[0, 1] > 0.9  # another start of the scaling
+
+
+def test_more_classes_than_two_are_refused_by_name():
+    with pytest.raises(Incompatible, match=r"skactiveml_epistemicuncertainty.*two-class"):
+        build("strategy", "skactiveml_epistemicuncertaintysampling").select(asked(K=3))
 
 
 @pytest.mark.parametrize("method", ["entropy", "least_confident", "margin_sampling"])
