@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from goralx.discovery import CHOICES, METRICS, registry
 from goralx.errors import BadInput, GoralxError, unknown_name
 
-from .reporting import report
 from .shared import FINISHED, Parser, quoted, say
 from .sweep_folder import name as sweep_name
 
@@ -112,7 +111,7 @@ def _launch(program: Callable[[], None], session: Session) -> None:
         except Exception as error:
             lost = session.lost()
             if not lost:
-                session.status = max(session.status, report(error))
+                session.sweeper_ended(error)
                 return None
             cut_short.update(outcome.job for outcome in lost)
             session.give_up([o for o in lost if cut_short[o.job] > 1])

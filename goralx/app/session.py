@@ -261,6 +261,15 @@ class Session:
             why = "its process was killed, twice · it may want more memory than there is"
             self.log.put(replace(outcome, ending="failed", why=why))
 
+    def sweeper_ended(self, error: Exception) -> None:
+        """Say what ended the jobs; a sweeper that goes by values may have had none to go by."""
+        endings = [outcome.ending for outcome in self.log.all()]
+        if not endings or set(endings) - {"failed", "refused"}:
+            self.status = max(self.status, report(error))
+            return
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        say(f"none of {len(endings)} jobs came to a value ({cause}) · mend what is said of each")
+
     def close(self) -> int:
         """The exit status, and for a sweep a line that counts."""
         outcomes = self.log.all()

@@ -86,6 +86,42 @@ def test_a_refused_trial_costs_optuna_no_other(tmp_path):
     assert best["best_params"]["model.C"] in (1, 2)
 
 
+@pytest.mark.slow
+@needs("hydra_plugins.hydra_optuna_sweeper")
+@pytest.mark.parametrize(
+    "word, says",
+    [("model.C=choice(-1,-2)", "C is a positive"), ("strategy=raising", "KeyError: 'nothing'")],
+)
+def test_where_every_trial_is_refused_optuna_says_so_in_a_line(tmp_path, word, says):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "raising.py").write_text(RAISING)
+    done = launch(
+        tmp_path, *FEW, "seed=0,1", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2",
+        "hydra.sweeper.n_jobs=1", word, "hydra.sweep.dir=found", GORALX_PLUGINS="mine",
+    )  # fmt: skip
+    assert done.status == 2, done
+    assert "2 refused" in done.out.splitlines()[-1] and done.err.count(says) == 2
+    (line,) = [e for e in done.errors if "none of 2 jobs came to a value" in e]
+    assert line.startswith("goralx: ") and "GORALX_TRACEBACK" not in line
+
+
+RAISING = """
+from dataclasses import dataclass
+
+import goralx
+
+
+@dataclass(frozen=True)
+class Raising(goralx.Strategy):
+    def select(self, query):
+        raise KeyError("nothing")
+
+
+@goralx.hookimpl
+def register_strategies(register):
+    register("raising", Raising)
+"""
+
 DEADLY = """
 import os
 from dataclasses import dataclass
