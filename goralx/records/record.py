@@ -290,8 +290,9 @@ class Record:
             if not checkpoint.done and n_queried % batch_size == 0:
                 return replace(found, checkpoint=name, resumable=n_rounds)
         if found.n_sealed and not restart:
+            lost = "".join(f"{damaged} · " for damaged in found.damage)
             raise NothingToGoOnFrom(
-                f"{self.directory} keeps no checkpoint from before its budget had a say · "
+                f"{lost}{self.directory} keeps no checkpoint from before its budget had a say · "
                 "--restart begins at round 0 again, and ends the same"
             )
         return replace(found, checkpoint=None, resumable=0)

@@ -167,6 +167,13 @@ def test_where_no_round_is_free_of_the_budget_it_begins_again_if_asked_to(here, 
     assert_equal_records(here / "whole", here / "run")
 
 
+def test_a_damaged_checkpoint_that_would_have_been_gone_on_from_is_named(here, capsys):
+    begun(capsys, "run", "n_queries=22")
+    (here / "run" / "checkpoint.previous.npz").write_bytes(b"damaged")
+    line = refused(capsys, "run", "n_queries=30")
+    assert "checkpoint.previous.npz is damaged" in line and "--restart" in line
+
+
 @pytest.mark.parametrize("at", [0, 1, 3, 4])
 def test_an_interrupted_run_gets_a_larger_budget_too(at, here, capsys, monkeypatch):
     begun(capsys, "whole", "n_queries=22")

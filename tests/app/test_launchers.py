@@ -77,9 +77,9 @@ def test_optuna_is_told_the_objective(tmp_path):
 @needs("hydra_plugins.hydra_optuna_sweeper")
 def test_a_refused_trial_costs_optuna_no_other(tmp_path):
     done = launch(
-        tmp_path, *FEW, "seed=0", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=6",
-        "hydra.sweeper.n_jobs=1", "hydra.sweeper.direction=maximize", "model.C=choice(-1,1,2)",
-        "hydra.sweeper.sampler.seed=0", "hydra.sweep.dir=found",
+        tmp_path, *FEW, "seed=0", "hydra/sweeper=optuna", "hydra/sweeper/sampler=grid",
+        "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1", "hydra.sweeper.direction=maximize",
+        "model.C=choice(-1,1,2)", "hydra.sweep.dir=found",
     )  # fmt: skip
     assert done.status == 2 and "refused" in done.out and "C is a positive" in done.err
     best = yaml.safe_load((tmp_path / "found" / "optimization_results.yaml").read_text())

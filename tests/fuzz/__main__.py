@@ -91,7 +91,7 @@ def _one_kind(
         folder = home / "inside"
         folder.mkdir()
         try:
-            tally.add(kind, made.given, judge(folder, made.act(folder), limit))
+            tally.add(kind, made.given, judge(folder, made.act(folder), limit, made.files))
         finally:
             shutil.rmtree(folder)
 

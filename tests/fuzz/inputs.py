@@ -29,10 +29,14 @@ FAST = (
 
 @dataclass(frozen=True)
 class Input:
-    """What it is, in words, and what is done with it in a folder of its own."""
+    """What it is, in words, and what is done with it in a folder of its own.
+
+    ``files``: names of those that are damaged; a line that refuses them has one of them.
+    """
 
     given: str
     act: Callable[[Path], Callable[[], object]]
+    files: tuple[str, ...] = ("",)
 
 
 class Bomb:
@@ -243,7 +247,7 @@ def data(draw: st.DrawFn) -> Input:
         np.save(folder / "labels.npy", Y)
         return lambda: main(words)
 
-    return Input(f"{name} {content[:300]!r} {words}", act)
+    return Input(f"{name} {content[:300]!r} {words}", act, (name,))
 
 
 KEYS = (
@@ -451,4 +455,6 @@ def records(draw: st.DrawFn, whole: Path) -> Input:
 
         return read
 
-    return Input(f"{command} {name} {'gone' if gone else content[:200]!r}", act)
+    what = f"{command} {name} {'gone' if gone else content[:200]!r}"
+    damaged = (name.rpartition("/")[2], *(("summary.json",) if running else ()))
+    return Input(what, act, damaged)

@@ -2,7 +2,8 @@
 
 ``traceback``: an exception that nobody put in words, or exit status 1; ``hang``: longer than the
 limit; ``execution``: a pickle, a shell or a program was run; ``outside``: a file was written
-elsewhere than in the working directory; ``raw``: an escape sequence reached the terminal.
+elsewhere than in the working directory; ``raw``: an escape sequence reached the terminal;
+``unnamed``: a damaged file was refused by a line that does not name it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 from goralx.errors import GoralxError
 
-FAULTS = ("traceback", "hang", "execution", "outside", "raw")
+FAULTS = ("traceback", "hang", "execution", "outside", "raw", "unnamed")
 RUNS = {
     "os.system",
     "os.exec",
@@ -112,14 +113,21 @@ class Tally:
         return "\n".join(lines)
 
 
-def judge(inside: Path, act: Callable[[], object], limit: float) -> list[tuple[str, str]]:
-    """Faults of an act in a folder: a command line's status, or what the library raises."""
+def judge(
+    inside: Path, act: Callable[[], object], limit: float, files: tuple[str, ...] = ("",)
+) -> list[tuple[str, str]]:
+    """Faults of an act in a folder: a command line's status, or what the library raises.
+
+    ``files`` are names of the damaged ones: a line that refuses them has to have one of them.
+    """
     said = io.StringIO()
     faults: list[tuple[str, str]] = []
     WATCH.seen, WATCH.inside = [], inside.resolve()
     try:
         with chdir(inside), redirect_stdout(said), redirect_stderr(said), _limit(limit):
             status = act()
+        if status == 2 and not any(file in said.getvalue() for file in files):
+            faults.append(("unnamed", said.getvalue().strip().split("\n")[-1][:300]))
         if status == 1:
             faults.append(("traceback", said.getvalue().strip().split("\n")[-1][:300]))
     except GoralxError:

@@ -50,8 +50,17 @@ def test_a_status_of_one_is_a_fault(tmp_path):
     assert [kind for kind, _ in judge(tmp_path, lambda: 1, 5.0)] == ["traceback"]
 
 
+def test_a_damaged_file_that_is_refused_is_named(tmp_path):
+    def refused():
+        print("goralx: d.csv is damaged")
+        return 2
+
+    assert judge(tmp_path, refused, 5.0, ("a", "d.csv")) == []
+    assert [kind for kind, _ in judge(tmp_path, refused, 5.0, ("e.csv",))] == ["unnamed"]
+
+
 def test_the_table_counts_by_kind_and_fault():
     tally = Tally()
     tally.add("data", "x", [("traceback", "y")])
     tally.add("data", "x", [])
-    assert tally.table().splitlines()[1].split() == ["data", "2", "1", "0", "0", "0", "0"]
+    assert tally.table().splitlines()[1].split() == ["data", "2", "1", *"00000"]
