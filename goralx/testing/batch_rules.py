@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from goralx.contracts import BatchRule
 
-from .common import Check, global_generators_unused, require_array, untouched
+from .common import (
+    Check,
+    answer_or_refusal,
+    global_generators_unused,
+    require_array,
+    require_places,
+    unchanged,
+    untouched,
+)
 from .processes import in_another_process
 from .scenario import parts_of, rule_query
 
@@ -24,17 +34,8 @@ def check_rows(rule: BatchRule) -> None:
     """b different places among the N candidates; also for b = N and for N = 1."""
     for K in (2, 3, 5):
         for n, b in ((N, 1), (N, 5), (N, N), (1, 1)):
-            rows = np.asarray(rule.choose(rule_query(b, K=K, n_candidates=n)))
-            where = f"{n} candidates, batch_size={b}"
-            assert rows.shape == (b,), f"{where}: rows have shape {rows.shape}; expected ({b},)"
-            assert rows.dtype.kind == "i", (
-                f"{where}: rows have type {rows.dtype}; expected integers"
-            )
-            assert len(np.unique(rows)) == b, f"{where}: a candidate is chosen twice"
-            assert rows.min() >= 0 and rows.max() < n, (
-                f"{where}: rows {rows.tolist()} are not among 0..{n - 1}; places among the "
-                "candidates are meant, not rows of the pool"
-            )
+            rows = rule.choose(rule_query(b, K=K, n_candidates=n))
+            require_places(rows, b, n, f"{n} candidates, batch_size={b}")
 
 
 def check_not_looked_at(rule: BatchRule) -> None:
@@ -87,6 +88,22 @@ def check_inputs_untouched(rule: BatchRule) -> None:
         rule.choose(asked)
 
 
+def check_learner_untouched(rule: BatchRule) -> None:
+    """``query.learner`` is fit anew as often as one likes; its options stay as they are."""
+    asked = rule_query(5)
+    with unchanged(asked.learner):
+        rule.choose(asked)
+
+
+def check_class_without_labels(rule: BatchRule) -> None:
+    """With a class that has no label yet it chooses all the same, or refuses in words."""
+    for K in (2, 3, 5):
+        asked, where = rule_query(5, K=K, all_seen=False), f"K={K}, one class without a label"
+        rows = answer_or_refusal(partial(rule.choose, asked), where)
+        if rows is not None:
+            require_places(rows, 5, N, where)
+
+
 def batch_of(rule: BatchRule, *, seed: int = 7, alike: bool = False) -> list[int]:
     """The places of a batch of 5."""
     return [int(row) for row in rule.choose(rule_query(5, seed=seed, alike=alike))]
@@ -101,4 +118,6 @@ CHECKS: tuple[Check, ...] = (
     check_same_rows_in_another_process,
     check_ties_at_random,
     check_inputs_untouched,
+    check_learner_untouched,
+    check_class_without_labels,
 )

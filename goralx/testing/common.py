@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import types
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import FrozenInstanceError, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypeVar, Union
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from goralx.contracts import Model
+from goralx.errors import GoralxError
+
+T = TypeVar("T")
 Check = Callable[[Any], None]
 
 _PLAIN = (int, float, bool, str, Path, type(None))
@@ -82,6 +87,51 @@ def require_array(value: Any, shape: tuple[int, ...], what: str) -> None:
     assert value.shape == shape, f"{what} has shape {value.shape}; expected {shape}"
     assert value.dtype.kind == "f", f"{what} has type {value.dtype}; expected floating point"
     assert np.isfinite(value).all(), f"{what} has a NaN or an infinity"
+
+
+def require_places(rows: ArrayLike, size: int, n: int, where: str) -> None:
+    """``size`` different whole numbers among the places of ``n`` samples."""
+    places = np.asarray(rows)
+    assert places.shape == (size,), f"{where}: rows have shape {places.shape}; expected ({size},)"
+    assert places.dtype.kind == "i", f"{where}: rows have type {places.dtype}; expected integers"
+    assert len(np.unique(places)) == size, f"{where}: one is chosen twice"
+    assert places.min() >= 0 and places.max() < n, (
+        f"{where}: rows {places.tolist()} are not among 0..{n - 1}; places among those on offer "
+        "are meant, not rows of the pool"
+    )
+
+
+@contextmanager
+def raises_nothing(where: str, remedy: str) -> Iterator[None]:
+    """Whatever the block raises is a finding, told with its remedy; findings pass."""
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as error:
+        what = f"{where} it raises {type(error).__name__}: {error}"
+        raise AssertionError(f"{what}; {remedy}") from error
+
+
+def answer_or_refusal(ask: Callable[[], T], where: str) -> T | None:
+    """What is answered; None where it is refused in words, which will do."""
+    with raises_nothing(where, "get by, or raise goralx.Incompatible"):
+        try:
+            return ask()
+        except GoralxError:
+            return None
+
+
+@contextmanager
+def unchanged(learner: Model) -> Iterator[None]:
+    """The block leaves the options of the model before any fit as they were."""
+    before = copy.deepcopy(vars(learner))
+    remedy = "it changes query.learner, the run's own; dataclasses.replace makes another"
+    try:
+        yield
+    except FrozenInstanceError as error:
+        raise AssertionError(remedy) from error
+    assert vars(learner) == before, remedy
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, wraps
 from itertools import product
 from typing import Any
@@ -13,7 +14,14 @@ from scipy.special import log_softmax
 from goralx.contracts import DesignGoal, Goal, LogitGoal, PredictionGoal, has_logit_hessian
 from goralx.data import Array, Labels
 
-from .common import Check, global_generators_unused, require_array, require_close, untouched
+from .common import (
+    Check,
+    answer_or_refusal,
+    global_generators_unused,
+    require_array,
+    require_close,
+    untouched,
+)
 from .scenario import CLASSES, Predictions, candidates, predictions, saturated
 
 
@@ -194,6 +202,27 @@ def check_saturated_predictions(goal: PredictionGoal) -> None:
                 require_array(H, (*s.log_P.shape, K), f"{where} logit_hessian")
 
 
+def check_class_without_labels(goal: Goal) -> None:
+    """Where no sample is of the last class, and it has no label, all is finite, or refused."""
+    for K in CLASSES:
+        where = f"K={K}, one class without a label"
+        if isinstance(goal, DesignGoal):
+            asked = candidates(K, all_seen=False)
+            ask = partial(goal.gains, asked, asked.pool, regime="fixed_C")
+            gains = answer_or_refusal(ask, where)
+            if gains is not None:
+                require_array(gains, (len(asked),), f"{where}: the gains")
+        elif isinstance(goal, PredictionGoal):
+            s = predictions(K)
+            s = replace(s, y=s.y % (K - 1))
+            value = answer_or_refusal(partial(_value, goal, s), where)
+            assert value is None or np.isfinite(value), f"{where}: the value is {value}"
+            if isinstance(goal, LogitGoal):
+                G = answer_or_refusal(partial(_gradient, goal, s), where)
+                if G is not None:
+                    require_array(G, s.log_P.shape, f"{where}: the gradient")
+
+
 @only_for(PredictionGoal)
 def check_float32_features(goal: PredictionGoal) -> None:
     """Features and predictions in single precision change the results by round-off only."""
@@ -294,6 +323,7 @@ CHECKS: tuple[Check, ...] = (
     check_separable,
     check_class_order,
     check_saturated_predictions,
+    check_class_without_labels,
     check_float32_features,
     check_inputs_untouched,
     check_deterministic,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,15 @@ from scipy import sparse
 
 from goralx.contracts import Beginning, InitialSet
 from goralx.data import as_features
-from goralx.errors import Incompatible
 
-from .common import Check, global_generators_unused, untouched
+from .common import (
+    Check,
+    answer_or_refusal,
+    global_generators_unused,
+    raises_nothing,
+    require_places,
+    untouched,
+)
 from .processes import in_another_process
 from .scenario import class_names, labelled
 
@@ -50,13 +57,9 @@ def check_labels_declared(initial: InitialSet) -> None:
     """Without declaring ``needs_labels`` it does without labels."""
     if initial.needs_labels:
         return
-    try:
+    remedy = "if it needs asked.y, declare needs_labels = True and say so in its docstring"
+    with raises_nothing("without labels", remedy):
         initial.choose(beginning(initial))
-    except Exception as error:
-        raise AssertionError(
-            f"without labels it raises {type(error).__name__}: {error}; if it needs asked.y, "
-            "declare needs_labels = True and say so in its docstring"
-        ) from error
 
 
 def check_places(initial: InitialSet) -> None:
@@ -64,14 +67,9 @@ def check_places(initial: InitialSet) -> None:
     for K in (2, 3, 5):
         for size in (1, K - 1, 6):
             for alike in (False, True):
-                rows = np.asarray(initial.choose(beginning(initial, size, K=K, alike=alike)))
+                rows = initial.choose(beginning(initial, size, K=K, alike=alike))
                 where = f"size={size} of {N} samples{', all of them alike' if alike else ''}"
-                assert rows.shape == (size,), f"{where}: shape {rows.shape}; expected ({size},)"
-                assert rows.dtype.kind == "i", f"{where}: type {rows.dtype}; expected integers"
-                assert len(np.unique(rows)) == size, f"{where}: a sample is chosen twice"
-                assert rows.min() >= 0 and rows.max() < N, (
-                    f"{where}: places {rows.tolist()} are not among 0..{N - 1}"
-                )
+                require_places(rows, size, N, where)
 
 
 def check_same_generator_same_places(initial: InitialSet) -> None:
@@ -100,15 +98,9 @@ def check_kinds_of_features(initial: InitialSet) -> None:
     kinds: tuple[dict[str, Any], ...] = ({"dtype": np.float32}, {"as_sparse": True})
     for how in kinds:
         kind = "sparse features" if "as_sparse" in how else "features in single precision"
-        try:
-            rows = np.asarray(initial.choose(beginning(initial, **how)))
-        except Incompatible:
-            continue
-        except Exception as error:
-            raise AssertionError(
-                f"{kind}: {type(error).__name__}: {error}; take them, or raise goralx.Incompatible"
-            ) from error
-        assert len(np.unique(rows)) == 6, f"{kind}: it chose {rows.tolist()}; expected 6 places"
+        rows = answer_or_refusal(partial(initial.choose, beginning(initial, **how)), f"of {kind}")
+        if rows is not None:
+            require_places(rows, 6, N, f"of {kind}")
 
 
 def places_of(initial: InitialSet) -> list[int]:

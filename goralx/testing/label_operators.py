@@ -11,7 +11,14 @@ from scipy.special import logsumexp
 from goralx.contracts import LabelOperator
 from goralx.data import Array, Labelled, Labels
 
-from .common import Check, global_generators_unused, require_array, require_close, untouched
+from .common import (
+    Check,
+    global_generators_unused,
+    raises_nothing,
+    require_array,
+    require_close,
+    untouched,
+)
 from .scenario import CLASSES, candidates, predictions, saturated
 
 PROGRESS = (0.0, 0.5, 1.0)
@@ -108,13 +115,9 @@ def check_ground_truth_declared(operator: LabelOperator) -> None:
         return
     for K in CLASSES:
         U, log_P, y = _world(K)
-        try:
+        remedy = "if it needs y_true, declare needs_ground_truth = True"
+        with raises_nothing("without labels", remedy):
             without = operator(U, log_P, None, 0.5)
-        except Exception as error:
-            raise AssertionError(
-                f"without y_true it raises {type(error).__name__}: {error}; "
-                "declare needs_ground_truth = True"
-            ) from error
         require_close(
             operator(U, log_P, y, 0.5),
             without,

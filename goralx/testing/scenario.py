@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,12 @@ def labelled(K: int, n: int, d: int = 3, seed: int = 0) -> Labelled:
     return Labelled(centres[y] + rng.normal(size=(n, d)), y)
 
 
+def without_last(samples: Labelled, K: int) -> Labelled:
+    """Those of all classes but the last of K."""
+    seen = samples.y < K - 1
+    return Labelled(samples.X[seen], samples.y[seen])
+
+
 def class_names(K: int) -> tuple[str, ...]:
     """Of K classes: texts that are not their numbers."""
     return tuple(f"class {chr(ord('a') + k)}" for k in range(K))
@@ -72,17 +78,20 @@ def candidates(
     progress: float = 0.5,
     alike: bool = False,
     dtype: DTypeLike = np.float64,
+    all_seen: bool = True,
 ) -> Candidates:
     """Candidates in a larger initial pool, seen through a fitted softmax regression.
 
     Every third pool sample is labelled already, so that positions among the candidates are not
-    rows of the pool. ``alike`` makes all of them the same sample; ``dtype`` is the pool's.
+    rows of the pool. ``alike`` makes all of them the same sample; ``dtype`` is the pool's. Unless
+    ``all_seen`` the last class has no label yet.
     """
     size = n_candidates + (n_candidates + 1) // 2
     pool_X = labelled(K, size, seed=1).X
     if alike:
         pool_X = np.repeat(pool_X[:1], size, axis=0)
     known, learner = labelled(K, 8 * K), Learner()
+    known = known if all_seen else without_last(known, K)
     rows = np.flatnonzero(np.arange(size) % 3 != 0)[:n_candidates]
     pool = Reference(learner.fit(known, K), pool_X.astype(dtype))
     return Candidates(pool, rows, known, progress, learner=learner)
@@ -105,7 +114,7 @@ def parts_of(asked: Candidates) -> dict[str, NDArray[Any] | None]:
 class Learner:
     """Softmax regression, for components that fit again: with a penalty of ``l2`` that stays.
 
-    Under ``fixed_C`` it is l2 / n.
+    Under ``fixed_C`` it is l2 / n. While a class has no label, intercepts are penalised, too.
     """
 
     l2: float = 0.05
@@ -118,14 +127,20 @@ class Learner:
         self, labelled: Labelled, n_classes: int, previous: FittedModel | None = None
     ) -> FittedModel:
         l2 = self.l2 / len(labelled) if self.regime == "fixed_C" else self.l2
-        return softmax_regression.fit(labelled.X, labelled.y, n_classes, l2=l2)
+        held = len(np.unique(labelled.y)) < n_classes
+        fit = softmax_regression.fit(
+            labelled.X, labelled.y, n_classes, l2=l2, penalize_intercept=held
+        )
+        return replace(fit, held=held)
 
     def restore(
         self, labelled: Labelled, n_classes: int, arrays: Mapping[str, NDArray[np.float64]]
     ) -> FittedModel:
-        return softmax_regression.restore(
-            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=False
+        held = len(np.unique(labelled.y)) < n_classes
+        fit = softmax_regression.restore(
+            labelled.X, labelled.y, n_classes, arrays, penalize_intercept=held
         )
+        return replace(fit, held=held)
 
 
 def query(

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from goralx.contracts import Selection, Strategy
 from goralx.errors import Incompatible
 
-from .common import Check, global_generators_unused, require_close, untouched
+from .common import (
+    Check,
+    answer_or_refusal,
+    global_generators_unused,
+    raises_nothing,
+    require_close,
+    require_places,
+    unchanged,
+    untouched,
+)
 from .processes import in_another_process
 from .scenario import parts_of, query
 
@@ -31,16 +42,7 @@ def check_rows(strategy: Strategy) -> None:
             selection = strategy.select(asked)
             where = f"{n} candidates, batch_size={b}"
             assert isinstance(selection, Selection), f"{where}: return a goralx.Selection"
-            rows = np.asarray(selection.rows)
-            assert rows.shape == (b,), f"{where}: rows have shape {rows.shape}; expected ({b},)"
-            assert rows.dtype.kind == "i", (
-                f"{where}: rows have type {rows.dtype}; expected integers"
-            )
-            assert len(np.unique(rows)) == b, f"{where}: a candidate is chosen twice"
-            assert rows.min() >= 0 and rows.max() < n, (
-                f"{where}: rows {rows.tolist()} are not among 0..{n - 1}; positions among the "
-                "candidates are meant, not rows of the pool"
-            )
+            require_places(selection.rows, b, n, where)
 
 
 def check_utility(strategy: Strategy) -> None:
@@ -86,13 +88,9 @@ def check_ground_truth_declared(strategy: Strategy) -> None:
     """Without declaring ``needs_ground_truth`` it does without true labels."""
     if strategy.needs_ground_truth:
         return
-    try:
+    remedy = "if it needs query.y_true, declare needs_ground_truth = True"
+    with raises_nothing("without labels", remedy):
         rows_of(strategy)
-    except Exception as error:
-        raise AssertionError(
-            f"without true labels it raises {type(error).__name__}: {error}; "
-            "if it needs query.y_true, declare needs_ground_truth = True"
-        ) from error
 
 
 def check_goal_declared(strategy: Strategy) -> None:
@@ -129,15 +127,28 @@ def check_inputs_untouched(strategy: Strategy) -> None:
         strategy.select(asked)
 
 
+def check_learner_untouched(strategy: Strategy) -> None:
+    """``query.learner`` is fit anew as often as one likes; its options stay as they are."""
+    asked = query(strategy, 5)
+    with unchanged(asked.learner):
+        strategy.select(asked)
+
+
+def check_class_without_labels(strategy: Strategy) -> None:
+    """With a class that has no label yet it chooses all the same, or refuses in words."""
+    for K in (2, 3, 5):
+        asked, where = query(strategy, 5, K=K, all_seen=False), f"K={K}, one class without a label"
+        selection = answer_or_refusal(partial(strategy.select, asked), where)
+        if selection is not None:
+            require_places(selection.rows, 5, N, where)
+
+
 def check_float32_features(strategy: Strategy) -> None:
     """A pool in single precision is chosen from as well; utilities change by round-off only."""
     for K in (2, 5):
         double = strategy.select(query(strategy, 5, K=K))
         single = strategy.select(query(strategy, 5, K=K, dtype=np.float32))
-        rows = np.asarray(single.rows)
-        assert rows.dtype.kind == "i" and len(np.unique(rows)) == 5, (
-            f"K={K}: from a pool in single precision it chose {rows.tolist()}"
-        )
+        require_places(single.rows, 5, N, f"K={K}, a pool in single precision")
         if double.utility is not None:
             assert single.utility is not None, f"K={K}: no utility of a pool in single precision"
             seen = ~np.isnan(double.utility)
@@ -165,5 +176,7 @@ CHECKS: tuple[Check, ...] = (
     check_ties_at_random,
     check_progress_declared,
     check_inputs_untouched,
+    check_learner_untouched,
+    check_class_without_labels,
     check_float32_features,
 )

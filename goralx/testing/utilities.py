@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from goralx.contracts import Candidates, LogitGoal, Reference, Utilities, UtilityEstimator
 from goralx.data import Array, Features, Labelled, Labels
 
-from .common import Check, global_generators_unused, require_array, require_close, untouched
-from .scenario import Learner, labelled, parts_of
+from .common import (
+    Check,
+    answer_or_refusal,
+    global_generators_unused,
+    require_array,
+    require_close,
+    untouched,
+)
+from .scenario import Learner, labelled, parts_of, without_last
 
 LEARNER = Learner(5.0, regime="fixed_C")
 """Of the model that the checks look through; 1/C = 5."""
@@ -59,6 +67,15 @@ def check_shapes(utility: UtilityEstimator) -> None:
         if estimate.trust is not None:
             known = np.nan_to_num(estimate.trust)  # NaN: not worked out
             require_array(known, (len(asked),), "trust")
+
+
+def check_class_without_labels(utility: UtilityEstimator) -> None:
+    """With a class that has no label yet U is finite (N, K), its column too, or refused."""
+    for K in (2, 3, 5):
+        asked, where = _candidates(K, all_seen=False), f"K={K}, one class without a label"
+        estimate = answer_or_refusal(partial(_estimate, utility, asked, Certainty()), where)
+        if estimate is not None:
+            require_array(estimate.U, (len(asked), K), f"{where}: U")
 
 
 def check_candidate_order(utility: UtilityEstimator) -> None:
@@ -125,8 +142,9 @@ def check_deterministic(utility: UtilityEstimator) -> None:
     assert np.array_equal(once, twice), "asked twice, it gives two answers"
 
 
-def _candidates(K: int, n: int = 30) -> Candidates:
+def _candidates(K: int, n: int = 30, all_seen: bool = True) -> Candidates:
     known, pool_X = labelled(K, n), labelled(K, 20, seed=1).X
+    known = known if all_seen else without_last(known, K)
     pool = Reference(LEARNER.fit(known, K), pool_X)
     return Candidates(pool, np.arange(1, 20, 2), known, 0.0, learner=LEARNER)
 
@@ -138,6 +156,7 @@ def _estimate(utility: UtilityEstimator, asked: Candidates, goal: LogitGoal) -> 
 CHECKS: tuple[Check, ...] = (
     check_is_utility,
     check_shapes,
+    check_class_without_labels,
     check_candidate_order,
     check_unit,
     check_float32_features,

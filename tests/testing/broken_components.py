@@ -203,6 +203,19 @@ class TimesTheSize(goralx.LogitGoal):
         return value * len(X), gradient * len(X)
 
 
+@dataclass(frozen=True)
+class MeanOfEachClass(goralx.LogitGoal):
+    """The mean log-probability of each class's own samples: of none, NaN."""
+
+    reference = "dev"
+
+    def value_and_logit_gradient(self, log_P, X, y):
+        own = np.eye(log_P.shape[1])[y]
+        G = (own - np.exp(log_P)) / (own.sum(axis=0) @ own.T)[:, None]
+        total = (log_P * own).sum(axis=0) / own.sum(axis=0)
+        return float(total.sum()), G
+
+
 GOALS = {
     "check_is_goal": OnTheTestSet(),
     "check_shapes": PerSample(),
@@ -215,6 +228,7 @@ GOALS = {
     "check_separable": TimesTheSize(),
     "check_class_order": ClassZero(),
     "check_saturated_predictions": LogOfZero(),
+    "check_class_without_labels": MeanOfEachClass(),
     "check_float32_features": MeanOverBytes(),
     "check_inputs_untouched": GoalInPlace(),
     "check_deterministic": Subsampled(),
@@ -528,6 +542,38 @@ class Settles(goralx.Strategy):
         return query.top(-least if query.candidates.progress < 0.5 else least)
 
 
+@dataclass(frozen=True)
+class Retunes(goralx.Strategy):
+    """Fits the run's own learner with another penalty, by force or not."""
+
+    by_force: bool = True
+
+    def select(self, query: Query) -> Selection:
+        learner = query.learner
+        if self.by_force:
+            object.__setattr__(learner, "l2", 1.0)
+        else:
+            learner.l2 = 1.0  # type: ignore[misc]
+        return query.top(learner.fit(query.candidates.labelled, 3).log_proba(query.X).max(axis=1))
+
+
+@dataclass(frozen=True)
+class NearestToEachMean(goralx.Strategy):
+    """Takes it that every class has a label: a mean of none, or an error."""
+
+    stumble: bool = True
+
+    def select(self, query: Query) -> Selection:
+        known = query.candidates.labelled
+        counts = np.bincount(known.y, minlength=len(query.classes))
+        if self.stumble:
+            rarest = int(known.y[known.y == counts.argmin()][0])
+        else:
+            rarest = 1 if counts.min() else 0
+        b = query.batch_size if counts.min() else 1
+        return Selection(query.top(query.log_P[:, rarest]).rows[:b])
+
+
 STRATEGIES = {
     "check_is_strategy": GoalByName(),
     "check_ground_truth_declared": Peeks(),
@@ -540,6 +586,8 @@ STRATEGIES = {
     "check_ties_at_random": FirstOfTheTied(),
     "check_progress_declared": Settles(),
     "check_inputs_untouched": ScalesInPlace(),
+    "check_learner_untouched": Retunes(),
+    "check_class_without_labels": NearestToEachMean(),
     "check_float32_features": ByBytes(),
 }
 
@@ -581,6 +629,17 @@ def in_place(query):
     return np.argsort(query.scores.utility)
 
 
+def retuned(query):
+    object.__setattr__(query.learner, "l2", 1.0)
+    return query.top(query.scores.utility).rows
+
+
+def of_the_rarest(query):
+    known = query.candidates.labelled.y
+    rarest = known[known == np.bincount(known, minlength=len(query.classes)).argmin()][0]
+    return query.top(query.log_P[:, rarest]).rows
+
+
 HOW: dict[str, Callable[[Query], np.ndarray]] = {
     "pool rows": lambda query: query.rng.permutation(query.candidates.rows),
     "whole pool": lambda query: query.rng.permutation(len(query.candidates)),
@@ -588,6 +647,8 @@ HOW: dict[str, Callable[[Query], np.ndarray]] = {
     "by hash": by_hash,
     "the first": lambda query: np.argsort(-query.scores.utility, kind="stable"),
     "in place": in_place,
+    "retuned": retuned,
+    "of the rarest": of_the_rarest,
 }
 
 
@@ -611,6 +672,8 @@ BATCH_RULES = {
     "check_same_rows_in_another_process": Scripted("by hash"),
     "check_ties_at_random": Scripted("the first"),
     "check_inputs_untouched": Scripted("in place"),
+    "check_learner_untouched": Scripted("retuned"),
+    "check_class_without_labels": Scripted("of the rarest"),
 }
 
 # --- models ----------------------------------------------------------------------------------
@@ -827,6 +890,17 @@ class AlteredInfluence(goralx.UtilityEstimator):
 
 
 @dataclass(frozen=True)
+class PerLabelled(goralx.UtilityEstimator):
+    """Influence by how many labels a class has."""
+
+    def utilities(self, candidates: Candidates, goal, reference, *, regime) -> Utilities:
+        estimate = Influence().utilities(candidates, goal, reference, regime=regime)
+        counts = np.bincount(candidates.labelled.y, minlength=estimate.U.shape[1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return replace(estimate, U=estimate.U / counts)
+
+
+@dataclass(frozen=True)
 class NeedsAList(AlteredInfluence):
     """needs_model is a list."""
 
@@ -836,6 +910,7 @@ class NeedsAList(AlteredInfluence):
 UTILITIES = {
     "check_is_utility": NeedsAList(),
     "check_shapes": AlteredInfluence("transposed"),
+    "check_class_without_labels": PerLabelled(),
     "check_candidate_order": AlteredInfluence("relative"),
     "check_unit": AlteredInfluence("offset"),
     "check_float32_features": AlteredInfluence("half precision"),
@@ -1162,6 +1237,8 @@ ALSO_BROKEN: list[tuple[str, str, Any]] = [
     ("strategy", "check_goal_declared", IdleGoal()),
     ("strategy", "check_rows", ThreeColours()),
     ("strategy", "check_inputs_untouched", WritesInto("theta")),
+    ("strategy", "check_learner_untouched", Retunes(by_force=False)),
+    ("strategy", "check_class_without_labels", NearestToEachMean(stumble=False)),
     ("strategy", "check_inputs_untouched", WritesInto("labelled.X")),
     ("model", "check_regime", PenaltyThatStays()),
     *ALSO,
