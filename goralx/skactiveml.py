@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse, vstack
+from sklearn.utils import check_array
 
 from .contracts import BatchRule, Goal, LabelOperator, Model, UtilityEstimator
 from .core import Array
@@ -51,6 +53,8 @@ class GoralQuery(SingleAnnotatorPoolQueryStrategy):  # type: ignore[misc]
     C, regime, penalize_intercept : options of the model, its defaults where None
     classes : (K,), every class, where not all have a label yet
     missing_label, random_state : as in scikit-activeml
+
+    X may be sparse (a scipy matrix or array), though strategies of theirs take it dense.
     """
 
     def __init__(
@@ -110,9 +114,14 @@ class GoralQuery(SingleAnnotatorPoolQueryStrategy):  # type: ignore[misc]
         candidate is worth on its own, NaN where it is none, is chosen already, or an estimator that
         screens did not look.
         """
+        if issparse(candidates):
+            raise BadInput("candidates are sparse; give them as indices into X, or as an array")
+        seen = shape_of(X) if issparse(X) else X
         samples, labels, among, size, return_utilities = self._validate_data(
-            X, y, candidates, batch_size, return_utilities, reset=True
+            seen, y, candidates, batch_size, return_utilities, reset=True
         )
+        if issparse(X):
+            samples = check_array(X, accept_sparse="csr")
         known = is_labeled(labels, self.missing_label_)
         if not known.any():
             raise BadInput("no sample of y has a label; draw the first by RandomSampling")
@@ -136,7 +145,7 @@ class GoralQuery(SingleAnnotatorPoolQueryStrategy):  # type: ignore[misc]
         indices = selection.rows if mapping is None else mapping[selection.rows]
         if not return_utilities:
             return indices
-        worth = np.full(len(asked_for if mapping is None else samples), np.nan)
+        worth = np.full((asked_for if mapping is None else samples).shape[0], np.nan)
         worth[slice(None) if mapping is None else mapping] = selection.utility
         utilities = np.tile(worth, (size, 1))
         for i in range(1, size):
@@ -152,6 +161,11 @@ class GoralQuery(SingleAnnotatorPoolQueryStrategy):  # type: ignore[misc]
         return GivenClassifier(clf, tuple(classes.tolist()))
 
 
+def shape_of(X: Any) -> NDArray[Any]:
+    """A stand-in of no size for sparse X, whose rows the checks of theirs cannot count."""
+    return np.broadcast_to(0.0, X.shape)
+
+
 def pool_of(
     X: NDArray[Any], unlabelled: Rows, asked_for: NDArray[Any], mapping: Rows | None
 ) -> tuple[NDArray[Any], Rows]:
@@ -159,7 +173,8 @@ def pool_of(
     there.
     """
     if mapping is None:
-        pool = np.concatenate([X[unlabelled], asked_for])
+        rest = X[unlabelled]
+        pool = vstack([rest, asked_for]) if issparse(X) else np.concatenate([rest, asked_for])
         return pool, len(unlabelled) + np.arange(len(asked_for))
     rows = np.concatenate([unlabelled, np.setdiff1d(mapping, unlabelled)])
     order = np.argsort(rows)
@@ -208,8 +223,9 @@ class GivenFit:
         return 0.0
 
     def log_proba(self, X: Features) -> Array:
-        P = np.full((len(X), self.n_classes), FLOOR)
-        P[:, self.columns] = np.maximum(self.classifier.predict_proba(X[:]), FLOOR)
+        given = self.classifier.predict_proba(X[:])
+        P = np.full((len(given), self.n_classes), FLOOR)
+        P[:, self.columns] = np.maximum(given, FLOOR)
         log_P: Array = np.log(P / P.sum(axis=1, keepdims=True))
         return log_P
 

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 
@@ -107,6 +108,24 @@ def test_candidates_may_be_labelled_or_samples_of_their_own():
     expected = goralx.utilities(X[known], y[known], pool)[-7:]
     np.testing.assert_allclose(utilities[0], expected, rtol=1e-9)
     assert indices.tolist() == np.argsort(-expected)[:2].tolist()
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix, sparse.csc_matrix])
+def test_sparse_features_choose_as_dense_ones_do(kind):
+    X, y, known = world(n=40)
+    thin, forest = kind(X), RandomForestClassifier(5, random_state=0)
+    few, others = np.flatnonzero(~known)[:9], np.random.default_rng(1).normal(size=(7, 4))
+    ways = ({}, {"candidates": few}, {"candidates": others}, {"clf": forest})
+    for way in ways:
+        strategy = GoralQuery(utility="retrain" if "clf" in way else "influence")
+        dense, rare = (
+            strategy.query(Z, y, batch_size=3, return_utilities=True, **way) for Z in (X, thin)
+        )
+        assert rare[0].tolist() == dense[0].tolist()
+        np.testing.assert_allclose(rare[1], dense[1], rtol=1e-6)
+    assert rare[0].tolist() != few[:3].tolist()
+    with pytest.raises(BadInput, match="candidates are sparse; give them as indices"):
+        GoralQuery().query(thin, y, candidates=kind(others))
 
 
 def test_a_classifier_of_the_user_s_is_fit_again():
