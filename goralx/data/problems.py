@@ -58,7 +58,11 @@ class Problems:
                 self._too_many(column)
             if column.texts is None and np.isinf(column.numbers).any():
                 row = self.table.frame.index[int(np.isinf(column.numbers).argmax())]
-                self.add(f"infinite value in {unit} {row}, column {column.name!r}")
+                self.add(
+                    f"infinite value in {unit} {row}, column {column.name!r}",
+                    exclude=column.name,
+                    way="leave infinite cells empty and set dataset.missing=drop (the row) or mean",
+                )
         if self.how.missing != "drop":
             self._look_for_missing([c for c in (label, *full) if not c.absent.all()], label)
 

@@ -232,6 +232,22 @@ def test_a_table_is_refused_in_one_line(content, options, says, write):
     assert says in refused("csv", path=write(content), **options)
 
 
+def test_what_is_printed_for_infinite_values_works(write):
+    content = b"a,b,kind\n" + b"".join(
+        b"%d.5,%s,%s\n"
+        % (i, b"-inf" if i == 7 else b"%d.25" % (i * i % 17), b"xy"[i % 2 : i % 2 + 1])
+        for i in range(60)
+    )
+    said = refused("csv", path=write(content))
+    assert "infinite value in line 9, column 'b'" in said
+    assert "leave infinite cells empty and set dataset.missing=drop" in said
+    assert "set dataset.exclude=b " in said
+    assert instance("csv", path=write(content), exclude="b").X.shape == (60, 1)
+    emptied = write(content.replace(b"-inf", b""))
+    assert len(used(instance("csv", path=emptied, missing="drop"))) == 59
+    assert np.isfinite(instance("csv", path=emptied, missing="mean").X).all()
+
+
 def test_files_that_are_no_tables_are_refused(write, tmp_path):
     assert "dataset.path=table.csv" in refused("csv")
     assert "no such file" in refused("csv", path=str(tmp_path / "no.csv"))
