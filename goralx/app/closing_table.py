@@ -47,6 +47,8 @@ def closing_table(summary: Mapping[str, Any]) -> str:
         censored = "censored: what was not reached might have been" if stopped["censored"] else ""
         lines.insert(4, ("stopped", stopped["why"], censored))
     if summary.get("tags", {}).get("goralx.oracle"):
+        if summary["cost"] != summary["n_queries"] and "aulc_by_cost" in summary:
+            lines.insert(4, _by_cost(summary, shares))
         lines.insert(4, _oracle(summary))
     if classes := discoveries.closing_line(summary):
         lines.insert(4, classes)
@@ -64,6 +66,14 @@ def _oracle(summary: Mapping[str, Any]) -> tuple[str, str, str]:
     silence = f", {silent} abstained" if silent else ""
     said = f"{share}{silence}"
     return "oracle", said, f"{summary['n_queries']} asked for, at a cost of {summary['cost']:g}"
+
+
+def _by_cost(summary: Mapping[str, Any], shares: str) -> tuple[str, str, str]:
+    """What the curve came to over what the answers took, the initial labels not counted."""
+    costs = summary["cost_needed"].values()
+    prices = " / ".join("not reached" if c is None else f"{c:g}" for c in costs)
+    what = f"AULC {_four(summary['aulc_by_cost'])}"
+    return "by cost", what, f"{prices} for {shares} %" if summary["full_pool"] else ""
 
 
 def _dev_labels(summary: Mapping[str, Any]) -> tuple[str, str]:

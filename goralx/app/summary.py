@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from goralx.comparison import SHARES, aulc, labels_needed, target
+from goralx.comparison import SHARES, aulc, cost_needed, labels_needed, target
 from goralx.contracts import History, RunInfo
 from goralx.data import Array, Rows, count_twins
 from goralx.learning import Experiment, readable
@@ -33,6 +33,18 @@ def results(
             return None
         return labels_needed(n, curve, target(full[metric], share, better), better)
 
+    def needed_by_cost(share: float) -> float | None:
+        if full is None:
+            return None
+        return cost_needed(rounds["cost"], curve, target(full[metric], share, better), better)
+
+    by_cost = {}
+    if "cost" in rounds:
+        by_cost = {
+            "aulc_by_cost": aulc(rounds["cost"], curve),
+            "cost_needed": {f"{share:.0%}": needed_by_cost(share) for share in SHARES},
+        }
+
     return {
         "metric": metric,
         "higher_is_better": {m: of.higher_is_better for m, of in experiment.metrics.items()},
@@ -44,6 +56,7 @@ def results(
         "n_init": int(n[0]),
         "n_queries": int(n[-1] - n[0]),
         **_answers(rounds),
+        **by_cost,
         "dev_labels_queried": int(np.isin(experiment.instance.dev, queried).sum()),
         "seconds": {"total": float("nan"), **seconds},
         "peak_memory_mb": _peak_memory(),

@@ -19,11 +19,12 @@ from .diagnostics import (
     trust,
 )
 from .doubts import CHECKS, LEVELS, Finding, lint
-from .learning_curve import aulc, labels_needed, target
+from .learning_curve import aulc, cost_needed, labels_needed, target
 from .paired import Comparison, compare, compare_all, holm, numbers, rank_biserial, signed_rank_p
 from .ranks import Ranks, Tally, mean_of, rank, tally
 from .runs import AULC, STILL_GOING, LeftOut, Protocol, RecordedRun, gather, read_run
 from .sentences import interval, name_of, of_comparison, of_divergence, of_savings, p_value
+from .told import ByCost, Discovered, by_cost, discovered
 
 __all__ = [
     "AULC",
@@ -35,9 +36,11 @@ __all__ = [
     "STILL_GOING",
     "Arm",
     "Arms",
+    "ByCost",
     "Comparison",
     "Cost",
     "Curve",
+    "Discovered",
     "Divergence",
     "Finding",
     "Kept",
@@ -52,9 +55,12 @@ __all__ = [
     "Trust",
     "all_needed",
     "aulc",
+    "by_cost",
     "compare",
     "compare_all",
+    "cost_needed",
     "costs",
+    "discovered",
     "divergences",
     "gather",
     "group",

@@ -42,9 +42,23 @@ def labels_needed(
     It stays if it holds for `SUSTAINED` rounds in a row, or to the curve's end. Counts the init
     set; dev labels come on top.
     """
+    start = _sustained(values, target, higher_is_better)
+    return None if start is None else int(np.asarray(n_labelled)[start])
+
+
+def cost_needed(
+    spent: ArrayLike, values: ArrayLike, target: float, higher_is_better: bool = True
+) -> float | None:
+    """What the answers took by then, as `labels_needed` counts them; the init set took nothing."""
+    start = _sustained(values, target, higher_is_better)
+    return None if start is None else float(np.asarray(spent)[start])
+
+
+def _sustained(values: ArrayLike, target: float, higher_is_better: bool) -> int | None:
+    """The round from which the value is as good as the target, and stays so."""
     sign = 1.0 if higher_is_better else -1.0
-    n, reached = np.asarray(n_labelled), sign * np.asarray(values) >= sign * target - ROUND_OFF
+    reached = sign * np.asarray(values) >= sign * target - ROUND_OFF
     for start in np.flatnonzero(reached):
         if reached[start : start + SUSTAINED].all():
-            return int(n[start])
+            return int(start)
     return None

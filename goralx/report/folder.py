@@ -15,8 +15,10 @@ from goralx.comparison import (
     Arms,
     Comparison,
     all_needed,
+    by_cost,
     compare_all,
     costs,
+    discovered,
     divergences,
     lint,
     of_comparison,
@@ -117,6 +119,8 @@ def write(
         t_ranks = [tables.ranks(by_rank)] if by_rank else []
         t_kept, t_trust = tables.kept(predictions(arms)), tables.trust(trust(arms))
         t_costs, t_answers = tables.costs(costs(arms)), tables.answers(told)
+        t_by_cost = tables.by_cost(by_cost(arms))
+        t_discovered = tables.discovered(discovered(arms))
         headlines = _headlines(arms, compared, held)
         learned = [c for c in curves if c.name.startswith("learning")]
         bounds = [c for c in curves if c.name.startswith("upper")]
@@ -127,7 +131,7 @@ def write(
             Section("compared", "Comparisons", (*shown(differences), *_filled(t_main, t_matrix))),
             Section(
                 "labels", "Labels needed and saved",
-                (*shown(waiting), *_filled(t_needed, t_saved)),
+                (*shown(waiting), *_filled(t_needed, t_saved, t_by_cost, t_discovered)),
             ),
             Section("datasets", "Across data sets", (*shown(diagram), *_filled(*t_ranks))),
             Section(
@@ -149,8 +153,8 @@ def write(
         page = render(arms, title, headlines, sections, doubts, every, arms.left_out, len(CHECKS))
         (partial / "report.html").write_text(page, encoding="utf-8")
         filled = _filled(
-            t_scores, t_rest, t_matrix, t_needed, t_saved, *t_ranks, t_kept, t_trust, t_answers,
-            t_costs,
+            t_scores, t_rest, t_matrix, t_needed, t_saved, t_by_cost, t_discovered, *t_ranks,
+            t_kept, t_trust, t_answers, t_costs,
         )  # fmt: skip
         (partial / "tables.md").write_text(tables.markdown(filled), encoding="utf-8")
         (partial / "tables.tex").write_text(tables.latex(filled), encoding="utf-8")

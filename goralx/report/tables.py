@@ -11,8 +11,10 @@ from goralx.comparison import (
     SHARES,
     Arm,
     Arms,
+    ByCost,
     Comparison,
     Cost,
+    Discovered,
     Kept,
     Needed,
     Ranks,
@@ -190,6 +192,43 @@ def answers(found: Mapping[tuple[str, Arm], Sequence[Said]]) -> Table:
         ("data set", "arm", "annotator", "asked", "no label", "wrong", "cost of an answer"), rows,
         "Over all seeds; wrong is the share among the labels given. answers.csv has every pair of "
         "true class and answer. Arms whose oracle never errs are not in it.",
+    )  # fmt: skip
+
+
+def by_cost(found: Sequence[ByCost]) -> Table:
+    """Curves over what answers took, where labels did not take one each."""
+    rows = tuple(
+        (c.dataset, _name(c.arm), str(c.n_seeds), spread(*c.aulc),
+         *(DASH if math.isnan(cost) else f"{cost:g} ({n} of {c.n_seeds})"
+           for cost, n in zip(c.needed, c.n_reached)))
+        for c in found
+    )  # fmt: skip
+    return Table(
+        "by_cost", "By cost",
+        ("data set", "arm", "seeds", "AULC by cost", *(f"cost of {s:.0%}" for s in SHARES)), rows,
+        "AULC is the mean of the metric over what the answers took, with 95 % bootstrap intervals; "
+        "then medians of what they had taken when that share of the full pool's was reached, over "
+        "the runs that did. Initial labels took nothing. All other tables count labels.",
+    )  # fmt: skip
+
+
+def discovered(found: Sequence[Discovered]) -> Table:
+    """Classes that nobody had labelled when runs began."""
+    rows = tuple(
+        (
+            c.dataset,
+            _name(c.arm),
+            c.name,
+            f"{c.n_found} of {c.n_lacking}",
+            DASH if math.isnan(c.labels) else f"{c.labels:g}",
+        )
+        for c in found
+    )
+    return Table(
+        "discovered", "Classes found on the way",
+        ("data set", "arm", "class", "found in", "labels by then"), rows,
+        "Of the runs that began without a label of the class: how many had one later, and the "
+        "median of how many labels there were in all by then.",
     )  # fmt: skip
 
 

@@ -21,7 +21,8 @@ def curve(seed, level=0.9, rate=0.1, n_rounds=8, noise=0.01, name="random"):
 def record(
     folder, seed=0, strategy="random", dataset="wine", accuracy=None, status="finished",
     full=0.95, truth=False, dev_labels=0, n_dev=0, batch_size=5, n_init=10, goals=None,
-    instance=None, queried=None, versions=None, config=None, tags=None, summary=None, **chosen,
+    instance=None, queried=None, versions=None, config=None, tags=None, summary=None,
+    columns=None, **chosen,
 ):  # fmt: skip
     """Write one record into ``folder``, and return the folder."""
     folder = Path(folder)
@@ -38,7 +39,7 @@ def record(
     if queried is None:
         queried = np.random.default_rng([seed, *strategy.encode(), *choice["operator"].encode()])
         queried = queried.permutation(parts["pool"])[: n[-1] - n_init]
-    columns = {
+    columns = (columns or {}) | {
         "round": np.arange(len(n)),
         "n_labelled": n,
         "test/accuracy": accuracy,
