@@ -24,6 +24,8 @@ PERFECT = "perfect"
 """The oracle that there was before there was a choice: a run of it is called as it was then."""
 GIVEN = "given"
 """The initial set that a data set brings, which every run had before there was a choice."""
+USUAL = {"utility": "influence", "batch": "top", "model": "softmax"}
+"""What a run's name does not say, for most runs have it."""
 INDIFFERENT = "-"
 """The tag of what a run does not depend on."""
 
@@ -53,8 +55,12 @@ def depends_on(config: Mapping[str, Any], found: Registry) -> tuple[str, ...]:
 
 def run_name(config: Mapping[str, Any], found: Registry) -> str:
     """Of everything in it the run's course depends."""
-    asked = [g for g in ("goal", "operator") if g in depends_on(config, found)]
-    parts = [called(config, group, found) for group in ("dataset", "strategy", *asked)]
+    asked = depends_on(config, found)
+    groups = ["dataset", "strategy", *(g for g in ("goal", "operator") if g in asked)]
+    groups += [
+        g for g, usual in USUAL.items() if g in (*asked, "model") and config[g]["name"] != usual
+    ]
+    parts = [called(config, group, found) for group in groups]
     initial = _initial(config)
     parts += [] if initial is None else [f"initial_{initial}"]
     parts += [called(config, "oracle", found)] if _may_err(config) else []
@@ -86,6 +92,8 @@ def tags(config: Mapping[str, Any], found: Registry) -> dict[str, str]:
     initial = _initial(config)
     if initial is not None:
         chosen["goralx.initial"] = initial
+    if config["model"]["name"] != USUAL["model"]:
+        chosen["goralx.model"] = called(config, "model", found)
     if _trains_on_dev(config):
         chosen["goralx.dev_use"] = "train"
     if _may_err(config):

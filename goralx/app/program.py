@@ -142,7 +142,8 @@ def _name(*, _root_: Any) -> str:
 
     from .naming import run_name
 
-    asked = ("dataset", "initial", "strategy", "goal", "operator", "stop", "oracle", "dev")
+    asked = ("dataset", "initial", "strategy", "goal", "operator", "utility", "batch", "model",
+             "stop", "oracle", "dev")  # fmt: skip
     config: dict[str, Any] = {g: OmegaConf.to_container(_root_[g], resolve=True) for g in asked}
     try:
         return run_name({**config, "seed": _root_["seed"]}, registry())

@@ -18,7 +18,7 @@ from omegaconf.errors import ValidationError
 
 import goralx
 import goralx.testing
-from goralx.app import assembly, choices, nodes
+from goralx.app import assembly, choices, naming, nodes
 from goralx.app.assembly import Run, prepare
 from goralx.app.configuration import plain
 from goralx.app.nodes import node_type
@@ -166,6 +166,21 @@ def test_options_arrive_in_the_types_they_are_declared_with():
     built = build(**{k: v for k, v in plain(node).items() if k != "name"})
     assert built == Everything(1.0, path=Path("/a"), pair=(3.0, 4.0), colour=Colour.blue, kind="b")
     assert built.names == ["x"] and built.anything == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ((), "digits-goral-ent-max-s0"),
+        (("batch=sequential", "utility=implicit"), "digits-goral-ent-max-implicit-sequential-s0"),
+        (("strategy=random", "batch=sequential", "utility=implicit"), "digits-random-s0"),
+        (("strategy=random", "model=sklearn"), "digits-random-sklearn-s0"),
+    ],
+)
+def test_a_name_says_what_the_run_depends_on_and_is_not_as_usual(words, name):
+    config = composed("dataset=digits", *words)
+    assert naming.run_name(config, registry()) == name
+    assert ("goralx.model" in naming.tags(config, registry())) == ("model=sklearn" in words)
 
 
 def test_a_plain_configuration_is_json():
