@@ -77,7 +77,7 @@ def run_hydra(
     program = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     placed = f"hydra.sweep.dir={quoted(folder)}"
     argv = ["goralx", *flags, *overrides, placed]  # Hydra wants its flags first
-    with _process(argv, HYDRA_FULL_ERROR="1"), _help_unread():
+    with _process(argv, HYDRA_FULL_ERROR="1"), _help_unread(), _groups_unlisted(asked.help):
         try:
             with terminable(session.end_others, at_once=True), Announcer(session):
                 if asked.multirun:
@@ -174,6 +174,20 @@ def _help_unread() -> Iterator[None]:
         yield
     finally:
         argparse._ActionsContainer._check_help = check  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _groups_unlisted(wanted: bool) -> Iterator[None]:
+    """The help page has a list of its own; Hydra's, which it leaves out, takes five seconds."""
+    from hydra._internal.hydra import Hydra
+
+    theirs = Hydra.format_config_groups
+    if wanted:
+        Hydra.format_config_groups = lambda self, predicate, compact=True: ""  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.format_config_groups = theirs  # type: ignore[method-assign]
 
 
 @contextmanager
