@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse, vstack
-from sklearn.utils import check_array
+from scipy.sparse import csr_array, issparse, vstack
 
 from .contracts import BatchRule, Goal, LabelOperator, Model, UtilityEstimator
 from .core import Array
@@ -121,7 +120,7 @@ class GoralQuery(SingleAnnotatorPoolQueryStrategy):  # type: ignore[misc]
             seen, y, candidates, batch_size, return_utilities, reset=True
         )
         if issparse(X):
-            samples = check_array(X, accept_sparse="csr")
+            samples = csr_array(X)
         known = is_labeled(labels, self.missing_label_)
         if not known.any():
             raise BadInput("no sample of y has a label; draw the first by RandomSampling")
