@@ -9,7 +9,7 @@ import sys
 import traceback
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -17,11 +17,14 @@ from typing import Any
 
 import pluggy
 
-from goralx.contracts import plugin_manager
+from goralx.contracts import Dataset, Engine, Model, plugin_manager
 from goralx.errors import GoralxError, PluginError
 
 from .components import HOOKS, BrokenPlugin, Component, Registry
 from .writable import unwritable
+
+PROTOCOLS: Mapping[str, type] = {"dataset": Dataset, "engine": Engine, "model": Model}
+"""What components of these groups have, whatever they extend."""
 
 LOOSE = "goralx_plugin_"
 """How the names of modules that are loose files begin."""
@@ -101,7 +104,7 @@ def _try(broken: list[BrokenPlugin], origin: str, register: Callable[[], None]) 
         if os.environ.get("GORALX_STRICT_PLUGINS") == "1":
             raise
         kind = "" if isinstance(error, GoralxError) else f"{type(error).__name__}: "
-        line = f"{kind}{' '.join(str(error).split())}"
+        line = f"{kind}{' '.join(str(error).split())}".removeprefix(f"{origin}: ")
         broken.append(BrokenPlugin(origin, line, traceback.format_exc()))
 
 
@@ -145,11 +148,25 @@ def _add(
         )
     if not (isinstance(cls, type) and is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]
         raise PluginError(f"{origin}: {group} '{name}' must be a frozen dataclass, got {cls!r}")
+    if lacks := unfinished(group, cls):
+        raise PluginError(
+            f"{origin}: {group} '{name}' is not finished, it has no {', '.join(lacks)} · "
+            f"goralx new-plugin NAME --{group} writes one that works"
+        )
     for reason in unwritable(cls):
         raise PluginError(f"{origin}: {group} '{name}' cannot be configured: {reason}")
     if not name.isidentifier():
         raise PluginError(f"{origin}: {group} '{name}' is not a name; letters, digits, underscores")
     found[group, name] = Component(group, name, cls, origin)
+
+
+def unfinished(group: str, cls: type) -> list[str]:
+    """What a component of the group needs and the class lacks, by name."""
+    protocol = PROTOCOLS.get(group)
+    asked = {} if protocol is None else {**vars(protocol), **protocol.__annotations__}
+    there = {f.name for f in fields(cls)}
+    lacks = {n for n in asked if not (n.startswith("_") or n in there or hasattr(cls, n))}
+    return sorted(lacks | getattr(cls, "__abstractmethods__", frozenset()))
 
 
 def load_file(path: Path) -> ModuleType:

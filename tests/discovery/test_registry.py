@@ -13,6 +13,7 @@ import goralx
 from goralx import PluginError, UnknownName
 from goralx.contracts import Checkpoint
 from goralx.discovery import HOOKS, Registry, registry, show, table
+from goralx.discovery.loading import PROTOCOLS
 
 GOAL = """
     from __future__ import annotations
@@ -181,6 +182,41 @@ def test_of_two_packages_with_one_name_the_first_stays_and_the_other_is_named(si
     assert "not loaded: second-one 2.0: goal 'certain'" in table(registered)
 
 
+UNFINISHED = {
+    "dataset": ("object", "instance"), "engine": ("object", "map, pieces, remote"),
+    "goal": ("goralx.LogitGoal", "value_and_logit_gradient"),
+    "model": ("object", "capabilities, fit, regime, restore"),
+    "oracle": ("goralx.Oracle", "answer"), "strategy": ("goralx.Strategy", "select"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("group", UNFINISHED)
+def test_one_that_is_not_finished_is_named_with_what_it_lacks(site, group):
+    base, lacks = UNFINISHED[group]
+    site.install(
+        "half-done",
+        "1.0",
+        f"""
+        from dataclasses import dataclass
+        import goralx
+
+        @dataclass(frozen=True)
+        class Half({base}):
+            weight: float = 1.0
+
+        @goralx.hookimpl
+        def {HOOKS[group]}(register):
+            register("half", Half)
+        """,
+    )
+    (broken,) = found().broken
+    assert broken.name == "half-done 1.0"
+    assert broken.error == (
+        f"{group} 'half' is not finished, it has no {lacks} · "
+        f"goralx new-plugin NAME --{group} writes one that works"
+    )
+
+
 def test_one_name_in_two_groups_is_no_clash(site):
     site.install(
         "goralx-both",
@@ -320,7 +356,12 @@ def test_an_observer_whose_metric_is_no_number_is_named(site):
 @pytest.mark.parametrize("group", HOOKS)
 def test_every_hook_takes_a_component(site, group):
     hook = f"@goralx.hookimpl\ndef {HOOKS[group]}(register):\n    register('mine', Certain)\n"
-    site.install("goralx-mine", "1.0", dedent(GOAL) + hook)
+    needed = PROTOCOLS.get(group, object)
+    names = [*vars(needed), *getattr(needed, "__annotations__", {})]
+    finished = (
+        f"for name in {[n for n in names if n[0] != '_']}:\n    setattr(Certain, name, None)\n"
+    )
+    site.install("goralx-mine", "1.0", dedent(GOAL) + finished + hook)
     registered = found()
     assert registered.component(group, "mine").origin == "goralx-mine 1.0"
     assert registered.build(group, "mine", {"weight": 3.0}).weight == 3.0
