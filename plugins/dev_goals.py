@@ -37,6 +37,7 @@ class ExpectedAccuracy(goralx.LogitGoal):
     that the model gets confidently wrong are given up.
     """
 
+    unit: ClassVar[str] = "expected hits"
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
     separable: ClassVar[bool] = True
 
@@ -116,6 +117,7 @@ class NegativeExpectedCost(goralx.LogitGoal):
     class out, the model is pushed towards or away from it rather than made better.
     """
 
+    unit: ClassVar[str] = "cost"
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
     separable: ClassVar[bool] = True
 
@@ -167,6 +169,7 @@ class WeightedDevLikelihood(goralx.LogitGoal):
     A class with few dev samples weighs heavily, mislabelled ones above all.
     """
 
+    unit: ClassVar[str] = "nats"
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
 
     prior: list[float] | None = None
@@ -211,6 +214,7 @@ class Accuracy(goralx.PredictionGoal):
     eacc is its smooth stand-in.
     """
 
+    unit: ClassVar[str] = "share of samples"
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
     reduction: ClassVar[Literal["sum", "mean"]] = "mean"
     separable: ClassVar[bool] = True

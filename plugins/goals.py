@@ -24,6 +24,7 @@ class NegativeDevLoss(goralx.LogitGoal):
     can dominate it. A sum: it grows with the dev set.
     """
 
+    unit: ClassVar[str] = "nats"
     reference: ClassVar[Literal["pool", "dev"]] = "dev"
     separable: ClassVar[bool] = True
 
@@ -46,6 +47,7 @@ class NegativeEntropy(goralx.LogitGoal):
     Favours models that are certain, right or wrong: reaching it can cost accuracy (Sec. 6.3).
     """
 
+    unit: ClassVar[str] = "nats"
     separable: ClassVar[bool] = True
 
     def value(self, log_P: Array, X: Features, y: Labels | None) -> float:

@@ -114,6 +114,7 @@ def facts(experiment: Experiment, info: RunInfo) -> dict[str, Any]:
         "dev_labels_in_init": int(np.isin(instance.dev, instance.init).sum()),
         "twins": count_twins(instance),
         "uses_ground_truth": experiment.uses_ground_truth,
+        "units": {name: goal.unit for name, goal in experiment.monitors.items() if goal.unit},
         "versions": versions(),
         "tags": dict(info.tags),
         "config": dict(info.config),

@@ -25,6 +25,8 @@ class Goal(ABC):
 
     _kind: ClassVar[str] = "goal"
     reference: ClassVar[Literal["pool", "dev"]] = "pool"
+    unit: ClassVar[str] = ""
+    """What tau is measured in, as an axis says it: "nats"; empty where it has no unit."""
     needs_model: ClassVar[frozenset[str]] = frozenset()
     """Capabilities that it asks of the model."""
     separable: ClassVar[bool] = False

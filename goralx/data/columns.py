@@ -28,6 +28,8 @@ THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 WITH_UNIT = re.compile(
     r"[$€£¥]?\s*[-+]?\d[\d.,' ]*\s*([%°$€£¥]|[a-zA-Zµ]{1,3})?|\d{4}-\d\d?-\d\d?([ T][\d:.+Z]*)?"
 )
+EXACT = 2.0**53
+"""From which on two whole numbers may be one in double precision."""
 UNNAMED = re.compile(r"|Unnamed: \d+.*|__index_level_\d+__")
 
 
@@ -80,8 +82,12 @@ class Column:
     @cached_property
     def different(self) -> int:
         """How many different values there are."""
-        values = self.numbers[~self.absent] if self.texts is None else self.texts.dropna()
-        return len(np.unique(np.asarray(values)))
+        if self.texts is not None:
+            return int(self.texts.dropna().nunique())
+        known = self.numbers[~self.absent]
+        if (np.abs(known) >= EXACT).any():  # as numbers, neighbours are the same
+            return int(self.values[~self.absent].astype(str).nunique())
+        return len(np.unique(known))
 
     @property
     def unnamed(self) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 N_HISTOGRAMS = 4
 WIDTH = 8.0
 """Inches."""
+FEW = 40
+"""Rounds up to which each is a dot: a line through one of them is none."""
 
 
 def draw(directory: Path, goal: str, results: Mapping[str, Any]) -> None:
@@ -36,7 +38,7 @@ def draw(directory: Path, goal: str, results: Mapping[str, Any]) -> None:
     """
     rounds, folder, run = read_rounds(directory), directory / "figures", described(results)
     paint(folder / "learning_curve", lambda: learning_curve(rounds, results))
-    paint(folder / "goal_curves", lambda: goal_curves(rounds, goal, run))
+    paint(folder / "goal_curves", lambda: goal_curves(rounds, goal, run, results.get("units", {})))
     if np.isfinite(rounds["utility/q050"]).any():
         paint(folder / "utility_distribution", lambda: _utilities(directory, rounds, run))
     if "cost" in rounds:
@@ -99,7 +101,7 @@ def learning_curve(rounds: Mapping[str, Array], results: Mapping[str, Any]) -> F
             f"full pool {full:.3f}", (1, full), (-4, 4), xycoords=axes.get_yaxis_transform(),
             textcoords="offset points", ha="right", color=MUTED, fontsize=9,
         )  # fmt: skip
-    axes.plot(n, values, color=BLUE, linewidth=1.8, marker="o" if len(n) < 40 else None, ms=3.5)
+    axes.plot(n, values, color=BLUE, linewidth=1.8, marker="o" if len(n) < FEW else None, ms=3.5)
     levels = values if full is None else np.append(values, full)
     low, high = float(levels.min()), float(levels.max())
     met = {share: at for share, at in results["labels_needed"].items() if at is not None}
@@ -128,25 +130,37 @@ def _dots(met: Mapping[str, int]) -> list[str]:
     return [f"dots: {shares} % of the full pool at {', '.join(map(str, met.values()))} labels"]
 
 
-def goal_curves(rounds: Mapping[str, Array], own: str, run: str = "") -> Figure:
-    """Each monitored goal against labels; of the run's own also what each batch did to it."""
+def goal_curves(
+    rounds: Mapping[str, Array], own: str, run: str = "", units: Mapping[str, str] | None = None
+) -> Figure:
+    """Each monitored goal against labels; of the run's own also what each batch did to it.
+
+    ``units`` are the goals', of those that have one.
+    """
     goals = [name for name in rounds if name.startswith("goal/")]
     goals.sort(key=lambda name: name != f"goal/{own}")
     predicted, realised = rounds["change/predicted"], rounds["change/realised"]
     compared = bool(np.isfinite(predicted).any())
     n = rounds["n_labelled"]
+
+    def measured(tau: str, goal: str) -> str:
+        unit = (units or {}).get(goal)
+        return caption(tau + (f" ({unit})" if unit else ""))
+
+    dots: dict[str, Any] = {"marker": "o" if len(n) < FEW else None, "markersize": 3.0}
     figure, panels = _panels([2.3] * (len(goals) + compared), n)
     for axes, name in zip(panels, goals):
-        is_own, called = name == f"goal/{own}", short(name.removeprefix("goal/"), 40)
-        axes.plot(n, rounds[name], color=BLUE if is_own else MUTED, linewidth=1.8)
-        axes.set_ylabel(caption(f"τ {short(called, 24)}"))
+        is_own, goal = name == f"goal/{own}", name.removeprefix("goal/")
+        called = short(goal, 40)
+        axes.plot(n, rounds[name], color=BLUE if is_own else MUTED, linewidth=1.8, **dots)
+        axes.set_ylabel(measured(f"τ {short(goal, 24)}", goal))
         title(axes, f"Goal {called}", "the run's own goal" if is_own else "monitored")
     if compared:
         axes, called = panels[-1], short(own, 24)
         axes.axhline(0, color=MUTED, linewidth=0.8)
-        axes.plot(n, predicted, color=ORANGE, linewidth=1.4, label="predicted")
-        axes.plot(n, realised, color=BLUE, linewidth=1.4, label="realised")
-        axes.set_ylabel(caption(f"Δτ {called} per batch"))
+        axes.plot(n, predicted, color=ORANGE, linewidth=1.4, label="predicted", **dots)
+        axes.plot(n, realised, color=BLUE, linewidth=1.4, label="realised", **dots)
+        axes.set_ylabel(measured(f"Δτ {called} per batch", own))
         _stretch(axes, np.concatenate([predicted, realised]))
         _beside(axes)
         title(axes, f"Change of {called}", "by each batch, as predicted and after the refit")

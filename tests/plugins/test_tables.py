@@ -70,9 +70,10 @@ def test_an_index_saved_twice_is_named_twice(csv):
     assert instance("csv", path=path, exclude="Unnamed: 0.1,Unnamed: 0").X.shape[1] == 2
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_a_named_column_of_different_whole_numbers_is_warned_of(order, csv):
-    table = frame().assign(id=np.arange(60)[::order] * 3)[["id", "a", "b", "y"]]
+@pytest.mark.parametrize("first", [0, 2**53 + 1, 10**18])  # neighbours are one in double precision
+@pytest.mark.parametrize("order", [3, -3, 1])
+def test_a_named_column_of_different_whole_numbers_is_warned_of(order, first, csv):
+    table = frame().assign(id=first + np.arange(60) * order)[["id", "a", "b", "y"]]
     with pytest.warns(TellsRowsApart, match=r"column id of t\.csv.*dataset\.exclude=id"):
         assert instance("csv", path=csv(table)).X.shape[1] == 3
 

@@ -189,6 +189,10 @@ def test_goal_curves_have_a_panel_a_goal_and_one_for_predictions():
     panels = figures.goal_curves(rounds, "fir").axes
     assert [axes.get_ylabel() for axes in panels] == ["τ fir", "τ ent", "Δτ fir per batch"]
     assert panels[0].lines[0].get_ydata().tolist() == [-9.0, -8.0]
+    assert all(line.get_marker() == "o" for line in panels[2].lines[1:])  # one number is no line
+    with_units = figures.goal_curves(rounds, "ent", "", {"ent": "nats"}).axes
+    labels = [axes.get_ylabel() for axes in with_units]
+    assert labels == ["τ ent (nats)", "τ fir", "Δτ ent per batch (nats)"]
     assert len({axes.get_xlim() for axes in panels}) == 1
     panels[0].figure.draw_without_rendering()
     legend = panels[2].get_legend().get_window_extent()
