@@ -167,8 +167,10 @@ def _json_lines(path: Path, label: str | None, how: Reading) -> Table:
     """An object a line; a key that a line has not is a missing value there."""
     import pandas as pd
 
+    # dtype=False leaves dates as they are since pandas 3, which warns of the option that did before
+    old: dict[str, Any] = {"convert_dates": False} if pd.__version__ < "3" else {}
     encoding = encoding_of(path, how.encoding)
-    frame = pd.read_json(path, lines=True, dtype=False, convert_dates=False, encoding=encoding)
+    frame = pd.read_json(path, lines=True, dtype=False, encoding=encoding, **old)
     frame.columns = frame.columns.astype(str)
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="line")
     target = label_column(list(frame.columns), label)
