@@ -8,7 +8,7 @@ time. Knows no model and no plugin; anybody may ask, data set plugins first.
 from .choices import Columns
 from .duplicates import count_twins
 from .features import Array, Features, as_features, check_finite
-from .frames import aligned, column_names
+from .frames import aligned, check_rows, column_names
 from .instance import Instance, Labelled
 from .labels import MANY_FRACTIONS, Labels, as_numbers, plain_labels
 from .large_files import converted, open_labels, open_matrix
@@ -68,6 +68,7 @@ __all__ = [
     "blocks",
     "cache_folder",
     "check_finite",
+    "check_rows",
     "check_split",
     "column_names",
     "converted",

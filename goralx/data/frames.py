@@ -44,6 +44,23 @@ def aligned(X: Any, where: str, like: Sequence[str] | None, which: str) -> Any:
     return X[[list(X.columns)[names.index(name)] for name in like]]
 
 
+def check_rows(X: Any, y: Any, where: str, which: str) -> None:
+    """Refuse labels of the same rows as the features' in another order, by the indices of both.
+
+    Rows are taken as they stand; indices that share not all their rows say nothing of each other.
+    """
+    if not (hasattr(X, "dtypes") and hasattr(y, "dtypes") and len(X) == len(y)):
+        return
+    of_X, of_y = X.index, y.index
+    if of_X.equals(of_y) or not (of_X.is_unique and of_y.is_unique):
+        return
+    if len(of_X.difference(of_y)) == 0:
+        raise BadInput(
+            f"{which} has the rows of {where} in another order; give {which}.loc[{where}.index], "
+            f"or {which}.to_numpy() where rows belong together as they stand"
+        )
+
+
 def numbers_of(X: Any, where: str) -> NDArray[np.floating]:
     """The features (n, d) of a data frame, NaN where a value is missing.
 

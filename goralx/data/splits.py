@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from goralx.errors import BadInput, RunWarning
 
 from .features import as_features, check_finite, imputed, standardized
+from .frames import check_rows
 from .instance import Instance
 from .labels import Labels, encode_labels
 from .matrix import Matrix, Rows
@@ -113,6 +114,7 @@ def make_instance(
     suffice.
     """
     where = f"dataset '{name}'"
+    check_rows(X, labels, "X", "labels")
     y, names = encode_labels(labels, where, marks=marks, classes=classes)
     features = as_features(X, where)
     if len(features) != len(y):

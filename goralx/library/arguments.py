@@ -19,6 +19,7 @@ from goralx.data import (
     as_features,
     as_numbers,
     check_finite,
+    check_rows,
     column_names,
     plain_labels,
 )
@@ -57,6 +58,7 @@ def take_dev(
         raise BadInput("X_dev and y_dev belong together; give both or neither")
     if X_dev is None or y_dev is None:
         return None
+    check_rows(X_dev, y_dev, "X_dev", "y_dev")
     X = take_features(X_dev, "X_dev", like)
     return Labelled(X, numbered(take_labels(y_dev, len(X), "dev", classes), classes, "y_dev"))
 

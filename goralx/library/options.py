@@ -19,7 +19,7 @@ from goralx.contracts import (
     Strategy,
     UtilityEstimator,
 )
-from goralx.data import Labelled, Rows, column_names
+from goralx.data import Labelled, Rows, check_rows, column_names
 from goralx.discovery import build
 from goralx.errors import BadInput
 from goralx.scoring import GoalOrientedUtility, selected
@@ -91,6 +91,7 @@ class Options:
         check_progress(self.progress)
         check_integer("random_state", self.random_state, 0)
         given = None if self.classes is None else np.asarray(self.classes)
+        check_rows(X_labelled, y_labelled, "X_labelled", "y_labelled")
         labels = take_labels(y_labelled, len(X), "labelled", given)
         classes = classes_of(labels, self.classes)
         labelled = Labelled(X[:], numbered(labels, classes, "y_labelled"))

@@ -452,3 +452,23 @@ def test_columns_that_only_count_are_in_order_too():
     same(goralx.utilities(X, y, pd.DataFrame(P)[order]), plain)
     as_they_stand = goralx.utilities(there.set_axis(["u", "v", "w"], axis=1), y, pd.DataFrame(P))
     same(as_they_stand, plain)
+
+
+@pytest.mark.parametrize("part", ["labelled", "dev"])
+def test_labels_whose_index_has_the_rows_in_another_order_are_refused(part):
+    rng = np.random.default_rng(0)
+    X, y = pd.DataFrame(rng.normal(size=(40, 3)), index=np.arange(100, 140)), np.arange(40) % 2
+    P, labels = rng.normal(size=(50, 3)), pd.Series(y, index=X.index)
+    shuffled = labels.sample(frac=1.0, random_state=0)
+    ours = {"goal": "dev", "X_dev": X, "y_dev": labels}
+    expected = goralx.utilities(X, labels, P, **ours)
+    given = {"labelled": (X, shuffled), "dev": (X, labels)}[part]
+    theirs = ours | ({"y_dev": shuffled} if part == "dev" else {})
+    with pytest.raises(goralx.BadInput, match=f"another order.*y_{part}.loc.X_{part}.index"):
+        goralx.utilities(*given, P, **theirs)
+    mended = shuffled.loc[X.index]
+    given = (X, mended) if part == "labelled" else given
+    theirs = ours | ({"y_dev": mended} if part == "dev" else {})
+    np.testing.assert_array_equal(goralx.utilities(*given, P, **theirs), expected)
+    apart = labels.set_axis(np.arange(40))  # other rows' names: as they stand
+    np.testing.assert_array_equal(goralx.utilities(X, apart, P, **ours), expected)
