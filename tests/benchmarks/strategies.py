@@ -28,6 +28,7 @@ import goralx
 from goralx.comparison import aulc, mean_interval
 from goralx.data import Instance, streams
 from goralx.discovery import registry
+from goralx.errors import Incompatible
 
 from .__main__ import about
 
@@ -125,6 +126,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             except TooSlow:
                 found["given_up"] = f"more than {options.limit:g} s"
                 print(f"{arm}, seed {seed}: given up", flush=True)
+            except Incompatible as error:
+                found["given_up"] = "refuses these data"
+                print(f"{arm}: {error}", flush=True)
             options.out.write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
     return saved
 
