@@ -198,12 +198,15 @@ def test_naming_the_classes_changes_nothing_where_all_are_seen(unseen):
     np.testing.assert_array_equal(named, goralx.utilities(X, y, pool))
 
 
+OF_TWO_CLASSES = ("skactiveml_epistemicuncertaintysampling",)
+
+
 @pytest.mark.filterwarnings("ignore::goralx.scoring.VacuousUtility")
 @pytest.mark.parametrize("group", ["operator", "batch", "strategy"])
 def test_every_component_takes_it(group, unseen):
     X, y, pool, more = unseen
     for name in registry().names(group):
-        if getattr(build(group, name), "needs_ground_truth", False):
+        if getattr(build(group, name), "needs_ground_truth", False) or name in OF_TWO_CLASSES:
             continue
         rows = goralx.query(X, y, pool, batch_size=3, **{group: name}, **more)
         assert len(set(rows.tolist())) == 3

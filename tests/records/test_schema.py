@@ -19,7 +19,7 @@ from tests.program import call
 SCHEMA = (Path(goralx.__file__).parent / "guide" / "SCHEMA.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([^`]+)`", SCHEMA))
 OPEN = {"versions", "tags", "config", "sources", "higher_is_better", "test", "full_pool", "goals",
-        "labels_needed", "files", "metrics", "numbers", "resumed", "tables"}  # fmt: skip
+        "labels_needed", "files", "metrics", "numbers", "resumed", "tables", "units"}  # fmt: skip
 """Keys whose own keys are names of other things."""
 
 
