@@ -168,7 +168,7 @@ def _json_lines(path: Path, label: str | None, how: Reading) -> Table:
     import pandas as pd
 
     # dtype=False leaves dates as they are since pandas 3, which warns of the option that did before
-    old: dict[str, Any] = {"convert_dates": False} if pd.__version__ < "3" else {}
+    old: dict[str, Any] = {"convert_dates": False} if int(pd.__version__.split(".")[0]) < 3 else {}
     encoding = encoding_of(path, how.encoding)
     frame = pd.read_json(path, lines=True, dtype=False, encoding=encoding, **old)
     frame.columns = frame.columns.astype(str)
